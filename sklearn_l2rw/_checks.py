@@ -1,0 +1,165 @@
+"""Checks of what the user gives, before training: what was got, what was expected, what to do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils import assert_all_finite
+from skorch.dataset import get_len
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from ._labels import Encoder
+from ._plan import META_GRADIENTS
+from ._rows import map_leaves
+
+CLEAN_SET_FORMS = "a pair (Xv, yv) of examples whose labels you trust, or a torch Dataset of them"
+
+
+def check_parameters(meta_gradient: Any, clean_batch_size: Any) -> None:
+    """Check values of the constructor's parameters."""
+    if meta_gradient not in META_GRADIENTS:
+        raise ValueError(
+            f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
+        )
+    is_int = isinstance(clean_batch_size, Integral) and not isinstance(clean_batch_size, bool)
+    if clean_batch_size is not None and not (is_int and clean_batch_size > 0):
+        error = ValueError if is_int else TypeError
+        raise error(
+            f"Got clean_batch_size={clean_batch_size!r}, but expected a positive int, or None for "
+            "the whole clean set up to batch_size."
+        )
+
+
+def check_finite(X: Any, name: str) -> None:
+    """Check that no floating array of X, which may hold several, has NaN or infinity."""
+
+    def check(x: Any) -> None:
+        if isinstance(x, Tensor):
+            if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+                raise ValueError(f"Input {name} contains NaN or infinity.")
+        elif sparse.issparse(x) or getattr(getattr(x, "dtype", None), "kind", "") in "fc":
+            assert_all_finite(x, input_name=name)
+
+    try:
+        map_leaves(check, X)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Expected finite numbers. Impute or drop these rows, for instance with "
+            "sklearn.impute.SimpleImputer in a Pipeline."
+        ) from None
+
+
+def check_clean_form(clean_set: Any) -> None:
+    """Check that the clean set is a pair or a data set, is not empty, and its lengths agree."""
+    if clean_set is None:
+        raise ValueError(
+            f"Got clean_set=None, but L2RW learns its weights from a clean set. Set clean_set to "
+            f"{CLEAN_SET_FORMS}."
+        )
+    if isinstance(clean_set, Dataset):
+        length = len(clean_set)  # type: ignore[arg-type]
+    elif isinstance(clean_set, Sequence) and not isinstance(clean_set, str):
+        if len(clean_set) != 2:
+            raise ValueError(
+                f"Got a clean_set of {len(clean_set)} elements, but expected {CLEAN_SET_FORMS}."
+            )
+        lengths = get_len(clean_set[0]), get_len(clean_set[1])
+        if lengths[0] != lengths[1]:
+            raise ValueError(
+                f"Got a clean_set with {lengths[0]} rows in Xv and {lengths[1]} labels in yv, but "
+                "expected one label for each row."
+            )
+        length = lengths[0]
+    else:
+        raise TypeError(
+            f"Got clean_set of type {type(clean_set).__name__}, but expected {CLEAN_SET_FORMS}."
+        )
+    if length == 0:
+        raise ValueError(
+            "Got an empty clean_set, but expected at least one example. A few for each class, "
+            "whose labels were checked by hand, are enough to start with."
+        )
+
+
+def _row_shapes(X: Any) -> Any:
+    return map_leaves(lambda x: tuple(np.shape(x)[1:]), X)
+
+
+def check_same_features(X: Any, X_clean: Any) -> None:
+    """Check that rows of the clean set have the shape of rows of X."""
+    got, expected = _row_shapes(X_clean), _row_shapes(X)
+    if got != expected:
+        raise ValueError(
+            f"Got a clean_set whose rows have shape {got}, but those of X have shape {expected}. "
+            "Apply the same preprocessing to both."
+        )
+
+
+def check_clean_labels(y_clean: Any, encoder: Encoder, y: Any) -> None:
+    """Check that clean labels are known; warn of a class of y that the clean set lacks."""
+    unknown = encoder.unknown(y_clean)
+    if len(unknown):
+        raise ValueError(
+            f"Got labels {unknown.tolist()} in the clean_set that are not among the classes "
+            f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes`."
+        )
+    lacking = np.setdiff1d(np.asarray(y), np.asarray(y_clean))
+    if len(lacking):
+        warnings.warn(
+            f"The clean_set has no example of the classes {lacking.tolist()}: training learns to "
+            "ignore them, because no weight on them reduces the clean loss. Add at least one "
+            "clean example of each.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _are_probabilities(output: Tensor) -> bool:
+    if bool((output < 0).any()):
+        return False
+    return torch.allclose(output.sum(1), torch.ones_like(output[:, 0]), atol=1e-3)
+
+
+def check_output(output: Any, criterion: nn.Module, n_classes: int) -> None:
+    """Check that the module's output is what torch's classification criteria expect.
+
+    Parameters
+    ----------
+    output : torch.Tensor of shape (n, n_outputs) or (n, n_outputs, ...)
+        Of the module in evaluation mode.
+    criterion : torch.nn.Module
+        CrossEntropyLoss and NLLLoss are checked, others pass.
+    n_classes : int
+        Number of classes in y.
+
+    """
+    if not isinstance(criterion, (nn.CrossEntropyLoss, nn.NLLLoss)):
+        return
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if not isinstance(output, Tensor) or output.ndim < 2 or output.shape[1] != n_classes:
+        raise ValueError(
+            f"The module returns an output of shape {shape}, but y has {n_classes} classes, so "
+            f"expected (n_examples, {n_classes}). Set the size of the module's last layer to the "
+            "number of classes, or name all classes with `classes`."
+        )
+    probabilities = _are_probabilities(output)
+    if isinstance(criterion, nn.NLLLoss) and not probabilities:
+        raise ValueError(
+            "The module's output is no probabilities (rows in [0, 1] that sum to 1), but with "
+            "NLLLoss skorch expects them, and takes their logarithm itself. Use "
+            "criterion=torch.nn.CrossEntropyLoss for logits or log-probabilities, or end the "
+            "module with a softmax."
+        )
+    if isinstance(criterion, nn.CrossEntropyLoss) and probabilities and n_classes > 1:
+        raise ValueError(
+            "The module's output is probabilities, but CrossEntropyLoss expects logits, and would "
+            "apply a second softmax. Remove the module's last softmax, or use "
+            "criterion=torch.nn.NLLLoss."
+        )

@@ -1,0 +1,92 @@
+"""What the steps of an epoch leave in the history, read off the device once an epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+
+class Deferred(Tensor):
+    """A loss whose ``item()`` does not wait for the device.
+
+    skorch asks for the number at every step, to put it into the history. What it gets is a scalar
+    tensor, which `EpochLog.write` turns into a float at the end of the epoch.
+    """
+
+    def item(self) -> Any:
+        """Return the scalar as a tensor."""
+        return self.detach().as_subclass(Tensor)
+
+
+class EpochLog:
+    """Weights and clean losses of the steps of an epoch."""
+
+    def __init__(self) -> None:
+        self._weights: list[Tensor] = []
+        self._clean_losses: list[Tensor] = []
+
+    def add(self, weights: Tensor, clean_loss: Tensor) -> None:
+        """Remember a step."""
+        self._weights.append(weights)
+        self._clean_losses.append(clean_loss)
+
+    def write(self, history: Any) -> None:
+        """Complete the batch rows and the epoch row of a skorch history, and forget the steps.
+
+        Each batch has, and each epoch is given the mean over its batches of,
+
+        - ``clean_loss``: mean loss of the clean batch, before the step;
+        - ``zero_weights``: share of the batch's examples with weight 0, in [0, 1];
+        - ``effective_sample_size``: ``(sum w)^2 / sum w^2`` (Kish), in examples: n for uniform
+          weights, 1 where one example carries the batch, 0 where none does;
+
+        and ``zero_batches``: 1 for a batch whose weights are all 0; for the epoch, their number.
+        """
+        rows = [row for row in history[-1]["batches"] if "train_loss" in row]
+        _write_floats(rows, "train_loss")
+        if len(rows) != len(self._weights) or not rows:
+            return
+        columns = _statistics(self._weights, self._clean_losses)
+        for key, values in columns.items():
+            for row, value in zip(rows, values, strict=True):
+                row[key] = value
+            history.record(key, sum(values) / len(values))
+        zeros = [int(size == 0) for size in columns["effective_sample_size"]]
+        for row, value in zip(rows, zeros, strict=True):
+            row["zero_batches"] = value
+        history.record("zero_batches", sum(zeros))
+
+
+def check_losses(history: Any) -> None:
+    """Check that all training losses of the last epoch are finite."""
+    for number, row in enumerate(history[-1]["batches"], start=1):
+        if not math.isfinite(row.get("train_loss", 0.0)):
+            raise ValueError(
+                f"The training loss is not finite in epoch {len(history)}, batch {number}. Lower "
+                "lr, keep the default gradient clipping, or look for a module or criterion that "
+                "divides by or takes the logarithm of 0."
+            )
+
+
+def _write_floats(rows: list[dict[str, Any]], key: str) -> None:
+    deferred = [row for row in rows if isinstance(row[key], Tensor)]
+    if deferred:
+        values = torch.stack([row[key] for row in deferred]).tolist()
+        for row, value in zip(deferred, values, strict=True):
+            row[key] = value
+
+
+def _statistics(weights: list[Tensor], clean_losses: list[Tensor]) -> dict[str, list[float]]:
+    sizes = torch.tensor([len(w) for w in weights], device=weights[0].device)
+    table = pad_sequence(weights, batch_first=True)  # padded by zeros, which add nothing
+    squares = table.square().sum(1)
+    columns = {
+        "clean_loss": torch.stack(clean_losses),
+        "zero_weights": 1 - (table > 0).sum(1) / sizes,
+        "effective_sample_size": torch.where(squares > 0, table.sum(1).square() / squares, 0),
+    }
+    return {key: column.tolist() for key, column in columns.items()}

@@ -1,0 +1,134 @@
+"""Batches of in-memory data, indexed a batch at a time.
+
+skorch's data set is asked for one row at a time, which for small nets takes longer than the
+training step. The order of the rows, and what is drawn from the global generator to shuffle
+them, are those of ``torch.utils.data.DataLoader(shuffle=True)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch.dataset import Dataset as SkorchDataset
+from skorch.utils import to_device
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+)
+
+
+def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
+    """Apply a function to each array of X, which may be a dict or a sequence of arrays."""
+    if isinstance(X, Mapping):
+        return {key: map_leaves(function, value) for key, value in X.items()}
+    if type(X) in (tuple, list):  # not a PackedSequence, which is a named tuple
+        return [map_leaves(function, value) for value in X]
+    return function(X)
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, Tensor, sparse.csr_matrix, sparse.csr_array))
+
+
+def _leaves(X: Any) -> list[Any]:
+    found: list[Any] = []
+    map_leaves(found.append, X)
+    return found
+
+
+def _take(x: Any, indices: Any) -> Tensor:
+    if isinstance(x, Tensor):
+        return x[torch.as_tensor(indices, device=x.device)]
+    rows = x[np.asarray(indices)]
+    return torch.as_tensor(rows.toarray() if hasattr(rows, "toarray") else rows)
+
+
+class Rows(Dataset[Any]):
+    """Arrays as a data set whose item, for a list of indices, is a batch of tensors."""
+
+    def __init__(self, X: Any, y: Tensor) -> None:
+        self.X = X
+        self.y = y
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, indices: Sequence[int]) -> tuple[Any, Tensor]:
+        return map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
+
+    def to(self, device: str | torch.device) -> Rows:
+        """Copy to an accelerator, if all of it fits there."""
+        if torch.device(device).type == "cpu":
+            return self
+        try:
+            X = map_leaves(lambda x: x if sparse.issparse(x) else torch.as_tensor(x), self.X)
+            X = map_leaves(lambda x: x if sparse.issparse(x) else to_device(x, device), X)
+            return Rows(X, self.y.to(device))
+        except torch.OutOfMemoryError:
+            return self
+
+
+def as_rows(dataset: Any, encode: Callable[[Any], Tensor]) -> Rows | None:
+    """Rows of a data set that holds arrays; None for any other, which is to be asked item by item.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        skorch's own Dataset or a TensorDataset (subclasses may compute their items), or a
+        Subset of one.
+    encode : callable
+        Turns y into a tensor of targets.
+
+    """
+    indices = None
+    if type(dataset) is Subset:
+        dataset, indices = dataset.dataset, np.asarray(dataset.indices)
+    if type(dataset) is SkorchDataset:
+        X, y = dataset.X, dataset.y
+    elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:
+        X, y = dataset.tensors
+    else:
+        return None
+    if not all(_is_array(x) for x in _leaves(X)):
+        return None
+    targets = torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y)
+    if indices is None:
+        return Rows(X, targets)
+    return Rows(map_leaves(lambda x: x[indices], X), targets[torch.as_tensor(indices)])
+
+
+def batch_loader(
+    rows: Rows, batch_size: int, *, shuffle: bool = False, drop_last: bool = False
+) -> DataLoader[Any]:
+    """Loader of whole batches."""
+    order: Sampler[int] = RandomSampler(rows) if shuffle else SequentialSampler(rows)
+    batches = BatchSampler(order, batch_size, drop_last)
+    # A DataLoader draws a seed for workers that it does not have: prediction need not.
+    generator = None if shuffle else torch.Generator()
+    return DataLoader(rows, sampler=batches, batch_size=None, generator=generator)
+
+
+class Encoded(Dataset[Any]):
+    """A data set whose targets are codes where those of the wrapped one are labels."""
+
+    def __init__(self, dataset: Any, encode: Callable[[Any], Tensor]) -> None:
+        self.dataset = dataset
+        self.encode = encode
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Tensor]:
+        X, y = self.dataset[index]
+        return X, self.encode(y)

@@ -1,0 +1,79 @@
+"""One step of the method inside a training loop: weights, and the loss to take the step with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from ._clean_set import CleanBatches
+from ._plan import choose_plan
+from ._weights import normalize
+
+
+class Step(NamedTuple):
+    """Weights (n,) of a batch, the weighted loss with its graph, the output, the clean loss."""
+
+    weights: Tensor
+    loss: Tensor
+    output: Any
+    clean_loss: Tensor
+
+
+class Reweighting:
+    """State of the method over a fit: where the clean batches come from, how slopes are computed.
+
+    Parameters
+    ----------
+    objective : torch.nn.Module
+        ``objective(batch)`` returns the per-example losses (n,) of a batch and the output.
+    clean_batches : CleanBatches
+        Source of the clean batches.
+    meta_gradient : str
+        The way that was asked for.
+    select : callable
+        ``select(objective)`` returns the parameters that the meta-gradient is taken over, by
+        name. It is asked at every step, since callbacks may freeze and thaw parameters.
+
+    """
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        clean_batches: CleanBatches,
+        meta_gradient: str,
+        select: Callable[[nn.Module], Mapping[str, nn.Parameter]],
+    ) -> None:
+        self.objective = objective
+        self.clean_batches = clean_batches
+        self.select = select
+        # Tried on a clean batch, in the training mode that the fit will be in.
+        batch = clean_batches.first()
+        self.plan = choose_plan(objective, batch, batch, select(objective), meta_gradient)[0]
+        self._step: Step | None = None
+
+    def new_batch(self) -> None:
+        """Forget the weights of the last batch."""
+        self._step = None
+
+    def step(self, batch: Any) -> Step:
+        """Weigh a batch; a batch seen before keeps its weights.
+
+        Optimizers such as LBFGS evaluate the loss of one batch several times, and rely on it
+        being one function of the parameters.
+        """
+        if self._step is None:
+            self._step = self._weigh(batch)
+            return self._step
+        losses, output = self.objective(batch)
+        loss = (self._step.weights * losses).sum()
+        return self._step._replace(loss=loss, output=output)
+
+    def _weigh(self, batch: Any) -> Step:
+        clean_batch = self.clean_batches.next()
+        parameters = self.select(self.objective)
+        clean_loss, tangents = self.plan.clean_gradient(self.objective, clean_batch, parameters)
+        slopes, losses, output = self.plan(self.objective, batch, tangents)
+        weights = normalize(slopes.detach())
+        return Step(weights, (weights * losses).sum(), output, clean_loss)
