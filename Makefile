@@ -1,0 +1,74 @@
+# Each target works as the first and only command after a clone: it makes the environment it needs.
+
+# The first Python that will do; another one: make test PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& command -v $$python && break; done)
+
+# Rivals in `make bench-step`. Some are no longer maintained, and may not install everywhere.
+RIVALS = higher==0.2.1 torchopt==0.7.3 betty-ml==0.1.1
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-min lint format build bench-step clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' Makefile
+
+demo: .venv/installed ## the example of the README, on real images
+	.venv/bin/python -m benchmarks.demo
+
+test: .venv/installed ## tests and doctests, without the slow ones
+	.venv/bin/python -m pytest -m "not slow"
+
+test-all: .venv/installed ## all tests
+	.venv/bin/python -m pytest
+
+test-min: .venv-min/installed ## all tests, with the oldest dependencies that pyproject.toml allows
+	.venv-min/bin/python -m pytest
+
+lint: .venv/installed ## formatting, rules and types
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+
+format: .venv/installed ## reformat the code, and mend what can be mended automatically
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+build: .venv/installed ## source distribution and wheel, into dist/
+	rm -rf dist
+	.venv/bin/python -m build
+
+bench-step: .venv-bench/installed ## time of a training step, beside other implementations
+	.venv-bench/bin/python -m benchmarks.bench_step
+
+clean: ## remove the environments and all that was built
+	rm -rf .venv .venv-min .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call install,DIRECTORY,CONSTRAINTS,EXTRAS): an environment with the checkout in it
+define install
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer, with venv, was not found: \
+	make ... PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing into $(1) (once; a minute, or longer where torch has to be downloaded)"
+	$(PYTHON) -m venv $(1)
+	$(2)
+	$(1)/bin/python -m pip install --quiet -c $(1)/constraints.txt -e '.[$(3)]'
+endef
+
+.venv/installed: pyproject.toml constraints.txt
+	$(call install,.venv,cp constraints.txt .venv,dev)
+	@touch $@
+
+.venv-min/installed: pyproject.toml
+	$(call install,.venv-min,sed -n 's/.*"\([a-z][a-z-]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > .venv-min/constraints.txt,test)
+	@touch $@
+
+.venv-bench/installed: pyproject.toml constraints.txt
+	$(call install,.venv-bench,cp constraints.txt .venv-bench,demo)
+	@for rival in $(RIVALS); do .venv-bench/bin/python -m pip install --quiet -c constraints.txt \
+	$$rival || echo "not installed: $$rival"; done
+	@touch $@
