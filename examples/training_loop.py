@@ -32,7 +32,7 @@ def train(*, reweight: bool) -> nn.Module:
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(30):
-        for rows in torch.randperm(len(y)).split(100):
+        for rows in torch.split(torch.randperm(len(y)), 100):
             weights = torch.full((len(rows),), 1 / len(rows))
             if reweight:
                 weights = example_weights(model, loss, (X[rows], y[rows]), (X_clean, y_clean))
@@ -49,5 +49,5 @@ for reweight in (False, True):
 
 weights = example_weights(model, loss, (X, y), (X_clean, y_clean))
 print(
-    f"weight on flipped labels: {weights[flipped].sum():.1%}, their share: {flipped.float().mean():.1%}"
+    f"flipped labels are {flipped.float().mean():.1%} of all; their weight: {weights[flipped].sum():.1%}"
 )
