@@ -49,5 +49,5 @@ for reweight in (False, True):
 
 weights = example_weights(model, loss, (X, y), (X_clean, y_clean))
 print(
-    f"flipped labels are {flipped.float().mean():.1%} of all; their weight: {weights[flipped].sum():.1%}"
+    f"flipped: {flipped.float().mean():.1%} of the labels, {weights[flipped].sum():.1%} of the weight"
 )
