@@ -48,6 +48,5 @@ for reweight in (False, True):
     print(f"{'reweighted' if reweight else 'unweighted'}: {accuracy:.1%} of the test labels right")
 
 weights = example_weights(model, loss, (X, y), (X_clean, y_clean))
-print(
-    f"flipped: {flipped.float().mean():.1%} of the labels, {weights[flipped].sum():.1%} of the weight"
-)
+share, weight = flipped.float().mean(), weights[flipped].sum()
+print(f"flipped labels are {share:.1%} of all, and have {weight:.1%} of the weight")

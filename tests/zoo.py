@@ -1,0 +1,307 @@
+"""A zoo of small modules, on which every way of computing the weights is held to the oracle.
+
+Each case has a check that it is what its name says: that the layer is in the module, or that the
+operation is in the graph of the losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from tests import zoo_parts as z
+
+N, M = 9, 6  # examples in the training batch, in the clean batch
+
+
+@dataclass(frozen=True)
+class Case:
+    """A module, the data for it, and what is known about it.
+
+    Attributes
+    ----------
+    module
+        Makes the module.
+    check
+        Whether the case is what it is meant to be, from the problem and the losses in a graph.
+    X, y
+        Make inputs and targets of as many examples as they are asked for.
+    loss
+        Makes the loss.
+    train
+        The module's mode.
+    literal
+        Whether the literal algorithm can run on it.
+    exact
+        Whether any exact way can.
+    refused
+        Ways that cannot take it, with the operation (a pattern) that the error must name.
+    refused_in_float32
+        The same, where it is so in this precision only.
+    tolerance
+        Of the weights in float32.
+
+    """
+
+    module: Callable[[], nn.Module]
+    check: z.Check
+    X: Callable[[int], Any] = z.vectors
+    y: Callable[[int], Tensor] = z.labels
+    loss: Callable[[], Callable[[Any, Any], Tensor]] = lambda: nn.CrossEntropyLoss(reduction="none")
+    train: bool = True
+    literal: bool = True
+    exact: bool = True
+    refused: Mapping[str, str] = field(default_factory=dict)
+    refused_in_float32: Mapping[str, str] = field(default_factory=dict)
+    tolerance: float = 1e-5
+
+    def refusals(self, dtype: torch.dtype) -> dict[str, str]:
+        return {**self.refused, **(self.refused_in_float32 if dtype == torch.float32 else {})}
+
+
+def _cast(x: Any, dtype: torch.dtype) -> Any:
+    if isinstance(x, dict):
+        return {name: _cast(value, dtype) for name, value in x.items()}
+    if isinstance(x, tuple):
+        return tuple(_cast(value, dtype) for value in x)
+    if x.is_complex():
+        return x.to(dtype.to_complex())
+    return x.to(dtype) if x.is_floating_point() else x
+
+
+def build(case: Case, dtype: torch.dtype, seed: int = 0) -> z.Problem:
+    """The same problem at each call, whose numbers are those of float32 in any precision."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module, loss = case.module().train(case.train), case.loss()
+        batch, clean_batch = ((case.X(n), case.y(n)) for n in (N, M))
+    for holder in (module, loss):
+        if isinstance(holder, nn.Module):
+            for tensor in (*holder.parameters(), *holder.buffers()):
+                tensor.data = _cast(tensor.data, dtype)
+    return z.Problem(module, loss, _cast(batch, dtype), _cast(clean_batch, dtype))
+
+
+NO_JVP = {"forward": "jvp"}
+LSTM = {"forward": "mkldnn_rnn_layer"}  # oneDNN's kernel is taken in float32 only
+WEIGHT_NORM = {"forward": "_weight_norm_interface"}
+SPECTRAL_NORM = {"forward": "div_out"}
+SILENTLY_WRONG = "slopes are off"  # the way runs, and drops a part of the derivative
+
+ZOO = {
+    "mlp": Case(lambda: z.dense(nn.Tanh()), z.layer("Linear")),
+    "lenet": Case(z.lenet, z.layer("Conv2d"), X=lambda n: torch.randn(n, 1, 28, 28)),
+    "batch_norm_1d": Case(lambda: z.dense(nn.BatchNorm1d(8), nn.ReLU()), z.layer("BatchNorm1d")),
+    "batch_norm_2d": Case(
+        lambda: z.convolutional(nn.BatchNorm2d(4), nn.ReLU()), z.layer("BatchNorm2d"), X=z.images
+    ),
+    "batch_norm_eval": Case(
+        lambda: z.dense(nn.BatchNorm1d(8), nn.ReLU()),
+        z.layer("BatchNorm1d", train=False),
+        train=False,
+    ),
+    "group_norm": Case(
+        lambda: z.convolutional(nn.GroupNorm(2, 4)), z.layer("GroupNorm"), X=z.images
+    ),
+    "layer_norm": Case(lambda: z.dense(nn.LayerNorm(8), nn.ReLU()), z.layer("LayerNorm")),
+    "instance_norm": Case(
+        lambda: z.convolutional(
+            nn.InstanceNorm2d(4, affine=True, track_running_stats=True), nn.ReLU()
+        ),
+        z.layer("InstanceNorm2d"),
+        X=z.images,
+    ),
+    "rms_norm": Case(lambda: z.dense(nn.RMSNorm(8), nn.ReLU()), z.layer("RMSNorm")),
+    "dropout": Case(lambda: z.dense(nn.Dropout(0.4), nn.Tanh()), z.layer("Dropout")),
+    "dropout_and_batch_norm": Case(
+        lambda: z.dense(nn.BatchNorm1d(8), nn.Dropout(0.4), nn.Tanh()), z.layer("BatchNorm1d")
+    ),
+    "dropout_2d": Case(
+        lambda: z.convolutional(nn.Dropout2d(0.3)), z.layer("Dropout2d"), X=z.images
+    ),
+    "same_layer_twice": Case(z.same_twice, z.shared),
+    "tied_embedding": Case(z.tie, z.shared, X=z.tokens),
+    "unused_parameters": Case(
+        lambda: z.Apply(lambda m, x: m.a(x), a=z.head(5), b=nn.Linear(2, 2)), z.unused
+    ),
+    "frozen_parameters": Case(lambda: z.freeze(z.dense(nn.Tanh()), "0.weight", "2.bias"), z.frozen),
+    "embedding_gru": Case(
+        lambda: nn.Sequential(nn.Embedding(7, 6), z.recurrent(nn.GRU(6, 5, batch_first=True))),
+        z.layer("GRU"),
+        X=z.tokens,
+    ),
+    "sparse_embedding": Case(
+        lambda: nn.Sequential(nn.EmbeddingBag(7, 5, mode="sum", sparse=True), z.head(5)),
+        z.layer("EmbeddingBag"),
+        X=z.tokens,
+    ),
+    "packed_bidirectional_gru": Case(
+        lambda: z.Apply(
+            z.packed, rnn=nn.GRU(6, 5, batch_first=True, bidirectional=True), head=z.head(10)
+        ),
+        z.layer("GRU"),
+        X=z.sequences_and_lengths,
+    ),
+    "gru_with_dropout": Case(
+        lambda: z.recurrent(nn.GRU(6, 5, 2, batch_first=True, dropout=0.3)),
+        z.layer("GRU"),
+        X=z.sequences,
+    ),
+    "rnn": Case(lambda: z.recurrent(nn.RNN(6, 5, batch_first=True)), z.layer("RNN"), X=z.sequences),
+    "lstm": Case(
+        lambda: z.recurrent(nn.LSTM(6, 5, batch_first=True)),
+        z.layer("LSTM"),
+        X=z.sequences,
+        refused_in_float32=LSTM,
+    ),
+    "bidirectional_lstm_with_dropout": Case(
+        lambda: z.recurrent(
+            nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True, dropout=0.3), 10
+        ),
+        z.layer("LSTM"),
+        X=z.sequences,
+        refused_in_float32=LSTM,
+    ),
+    "rnn_cell": Case(lambda: z.cell(nn.RNNCell(6, 5)), z.layer("RNNCell"), X=z.sequences),
+    "gru_cell": Case(lambda: z.cell(nn.GRUCell(6, 5)), z.layer("GRUCell"), X=z.sequences),
+    "lstm_cell": Case(lambda: z.cell(nn.LSTMCell(6, 5)), z.layer("LSTMCell"), X=z.sequences),
+    "multihead_attention": Case(
+        lambda: z.Apply(
+            lambda m, x: m.head(m.attention(x, x, x)[0].mean(1)),
+            attention=nn.MultiheadAttention(6, 2, batch_first=True),
+            head=z.head(6),
+        ),
+        z.layer("MultiheadAttention"),
+        X=z.sequences,
+    ),
+    "transformer_layer": Case(z.transformer, z.node("ScaledDotProductFlash"), X=z.sequences),
+    "transformer_layer_eval": Case(
+        lambda: z.transformer(dropout=0.2),
+        z.layer("TransformerEncoderLayer", train=False),
+        X=z.sequences,
+        train=False,
+    ),
+    "transformer": Case(lambda: z.transformer(2), z.node("ScaledDotProductFlash"), X=z.sequences),
+    "transformer_with_dropout": Case(
+        lambda: z.transformer(2, dropout=0.2, norm_first=True),
+        z.layer("TransformerEncoder"),
+        X=z.sequences,
+    ),
+    "transformer_eval": Case(
+        lambda: z.transformer(2, dropout=0.2),
+        z.layer("TransformerEncoder", train=False),
+        X=z.sequences,
+        train=False,
+    ),
+    "padded_transformer": Case(
+        lambda: z.transformer(2), z.layer("TransformerEncoder"), X=z.sequences_and_padding
+    ),
+    "padded_transformer_eval": Case(
+        lambda: z.transformer(2),
+        z.layer("TransformerEncoder", train=False),
+        X=z.sequences_and_padding,
+        train=False,
+    ),
+    "attention": Case(z.attention, z.node("ScaledDotProductFlash"), X=z.sequences),
+    "causal_attention": Case(
+        lambda: z.attention(is_causal=True), z.node("ScaledDotProductFlash"), X=z.sequences
+    ),
+    "tuple_output": Case(
+        lambda: z.Apply(lambda m, x: (m.a(x), m.b(x), None), a=z.head(5), b=nn.Linear(5, 2)),
+        lambda problem, losses: isinstance(problem.module(problem.batch[0]), tuple),
+    ),
+    "dict_of_inputs": Case(
+        lambda: z.Apply(lambda m, *, b, a: m.a(a) + m.b(b).tanh(), a=z.head(5), b=z.head(5)),
+        lambda problem, losses: isinstance(problem.batch[0], dict),
+        X=lambda n: {"a": z.vectors(n), "b": z.vectors(n)},
+    ),
+    "tuple_of_inputs": Case(
+        lambda: z.Apply(
+            lambda m, x, words: m.a(x) + m.b(words), a=z.head(5), b=nn.EmbeddingBag(7, z.CLASSES)
+        ),
+        lambda problem, losses: isinstance(problem.batch[0], tuple),
+        X=lambda n: (z.vectors(n), z.tokens(n)),
+    ),
+    "weight_norm": Case(
+        lambda: nn.Sequential(weight_norm(nn.Linear(5, 8)), nn.Tanh(), z.head(8)),
+        z.layer("_WeightNorm"),
+        refused=WEIGHT_NORM,
+    ),
+    "spectral_norm": Case(
+        lambda: nn.Sequential(spectral_norm(nn.Linear(5, 8)), nn.Tanh(), z.head(8)),
+        z.layer("_SpectralNorm"),
+        refused=SPECTRAL_NORM,
+    ),
+    "prelu": Case(lambda: z.dense(nn.PReLU(8)), z.layer("PReLU")),
+    "upsampling": Case(
+        lambda: z.convolutional(
+            nn.Upsample(scale_factor=2, mode="bilinear"), nn.ConvTranspose2d(4, 4, 3, 2)
+        ),
+        z.layer("ConvTranspose2d"),
+        X=z.images,
+    ),
+    "residual_in_place": Case(
+        lambda: z.Apply(
+            z.residual,
+            stem=nn.Linear(5, 8),
+            block=nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8), nn.ReLU(inplace=True)),
+            tail=z.head(8),
+        ),
+        z.layer("ReLU"),
+    ),
+    "checkpoint": Case(lambda: z.checkpointed(reentrant=False), z.runs_again),
+    "reentrant_checkpoint": Case(
+        lambda: z.checkpointed(reentrant=True),
+        z.runs_again,
+        literal=False,
+        exact=False,
+        refused={"forward": SILENTLY_WRONG, "double_backward": SILENTLY_WRONG},
+    ),
+    "function_without_jvp": Case(
+        lambda: z.custom(z.Square), z.node("SquareBackward"), refused=NO_JVP
+    ),
+    "function_without_second_derivative": Case(
+        lambda: z.custom(z.SquareOnce),
+        z.node("SquareOnceBackward"),
+        literal=False,
+        exact=False,
+        refused={**NO_JVP, "double_backward": SILENTLY_WRONG},
+    ),
+    "scripted": Case(
+        z.scripted,
+        lambda problem, losses: isinstance(problem.module, torch.jit.ScriptModule),
+        literal=False,
+    ),
+    "counting_buffer": Case(z.counting, z.counted),
+    "complex_parameters": Case(
+        z.complex_valued,
+        lambda problem, losses: any(p.is_complex() for p in problem.module.parameters()),
+    ),
+    "autocast": Case(
+        lambda: z.Apply(z.autocast, net=z.dense(nn.ReLU())), z.node("ToCopy"), tolerance=5e-2
+    ),
+    "class_weights_and_label_smoothing": Case(
+        lambda: z.dense(nn.Tanh()),
+        lambda problem, losses: True,
+        loss=lambda: nn.CrossEntropyLoss(
+            weight=torch.tensor([0.5, 1.0, 3.0]), label_smoothing=0.1, reduction="none"
+        ),
+    ),
+    "ignored_labels": Case(
+        lambda: z.dense(nn.Tanh()),
+        lambda problem, losses: bool((losses == 0).any()),
+        y=z.labels_or_none,
+        loss=lambda: nn.CrossEntropyLoss(ignore_index=z.CLASSES, reduction="none"),
+    ),
+    "segmentation": Case(
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1)),
+        lambda problem, losses: problem.batch[1].ndim == 3,
+        X=z.images,
+        y=z.label_maps,
+    ),
+}
