@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from ._labels import Encoder
 from ._plan import META_GRADIENTS
-from ._rows import map_leaves
+from ._tree import map_leaves
 
 CLEAN_SET_FORMS = "a pair (Xv, yv) of examples whose labels you trust, or a torch Dataset of them"
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from torch import Tensor
 
-from ._rows import map_leaves
+from ._tree import map_leaves
 
 
 def _as_array(x: Any) -> Any:

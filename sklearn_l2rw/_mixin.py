@@ -19,8 +19,9 @@ from ._epoch_log import Deferred, EpochLog, check_losses
 from ._parameters import MetaParameters, select_parameters, trainable
 from ._random import seeded
 from ._rollback import rollback
-from ._rows import as_rows, batch_loader, map_leaves
+from ._rows import as_rows, batch_loader
 from ._step import Reweighting
+from ._tree import map_leaves
 from ._weights import per_example
 
 _WHILE_FITTING = ("reweighting_", "epoch_log_")
@@ -146,7 +147,7 @@ class L2RWMixin:
         net._set_training(True)
         net.reweighting_.objective.fit_params = fit_params
         step = net.reweighting_.step(batch)
-        step.loss.backward()
+        net.meta_gradient_ = net.reweighting_.plan.name
         return {
             "loss": step.loss,
             "y_pred": step.output,
@@ -223,7 +224,6 @@ class L2RWMixin:
         self._check_clean_batch(clean.first())
         net._set_training(True)
         net.reweighting_ = Reweighting(_NetObjective(net), clean, self.meta_gradient, self._select)
-        net.meta_gradient_ = net.reweighting_.plan.name
 
     def _select(self, objective: nn.Module) -> Mapping[str, nn.Parameter]:
         """Parameters of the meta-gradient, by their names in the objective."""

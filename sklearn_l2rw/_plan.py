@@ -16,18 +16,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ._state import no_trace
+from ._graph import forward_on_graph
+from ._layers import layerwise, merged
+from ._state import gradients_untouched, no_trace
 from ._ways import (
-    Differentiate,
-    Pass,
-    Tangents,
-    Way,
+    Method,
+    Weighed,
+    along,
     by_backward,
     by_grad,
     clean_gradient,
@@ -39,8 +40,9 @@ from ._ways import (
 
 _logger = logging.getLogger("sklearn_l2rw")
 
-META_GRADIENTS = ("auto", "forward", "double_backward", "finite_difference")
+META_GRADIENTS = ("auto", "layerwise", "forward", "double_backward", "finite_difference")
 Context = Callable[[], AbstractContextManager[Any]]
+Parameters = Mapping[str, nn.Parameter]
 
 # Relative error of the slopes that rounding explains, and that low precision (bfloat16) explains.
 _TOLERANCE = {torch.float64: 1e-6}
@@ -68,153 +70,184 @@ def uncompiled() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A way to compute the slopes, and what it needs.
+    """How the meta-gradient of a module is computed.
 
     Attributes
     ----------
     name : str
         Of the way, as users know it.
-    way : callable
-        ``way(objective, batch, tangents)``.
+    method : callable
+        ``method(objective, batch, clean_batch, parameters)`` returns a `Weighed`.
     context : callable
-        Makes the context in which the way's pass over the training batch runs.
-    differentiate : callable
-        How the gradient of the clean loss is computed.
+        Makes the context in which it runs.
     refusals : tuple of str
         Ways that come before this one, each with the reason why it was not taken.
-
     """
 
     name: str
-    way: Way
+    method: Method
     context: Context = nullcontext
-    differentiate: Differentiate = by_grad
     refusals: tuple[str, ...] = ()
 
-    def clean_gradient(
-        self, objective: nn.Module, clean_batch: Any, parameters: Mapping[str, nn.Parameter]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean loss of a clean batch, and its gradient by parameter name."""
-        return clean_gradient(objective, clean_batch, parameters, self.differentiate)
-
-    def __call__(self, objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:
-        """Slopes, losses and output of a training batch."""
+    def __call__(
+        self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    ) -> Weighed:
+        """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
         with self.context():
-            if tangents:
-                return self.way(objective, batch, tangents)
-            losses, output = objective(batch)  # the clean loss depends on no parameter
-            return Pass(torch.zeros_like(losses), losses, output)
+            return self.method(objective, batch, clean_batch, parameters)
 
 
-def _has_batch_statistics(objective: nn.Module) -> bool:
-    norm = torch.nn.modules.batchnorm._BatchNorm
-    return any(isinstance(m, norm) and m.training for m in objective.modules())
+def _candidates(meta_gradient: str, *, hidden: bool) -> list[Plan]:
+    """Exact ways, the fastest first.
 
-
-def _candidates(objective: nn.Module, meta_gradient: str) -> list[Plan]:
-    # Recording the tangents of BatchNorm's many operations costs more than a second pass.
-    forward_way: Way = forward_separate if _has_batch_statistics(objective) else forward
+    ``hidden`` says that some parameters are reached by ``backward()`` alone.
+    """
+    differentiate = by_backward if hidden else by_grad
+    plans = [
+        Plan("layerwise", merged),
+        Plan("layerwise", layerwise),
+        Plan("forward", along(forward_on_graph, differentiate)),
+    ]
     contexts: list[Context] = [nullcontext, plain_kernels]
-    plans = [Plan("forward", forward_way, context) for context in contexts]
     if "torch._dynamo" in sys.modules:  # something was compiled
-        plans.append(Plan("forward", partial(forward_separate, extra=uncompiled)))
         contexts.append(uncompiled)
-        plans.append(Plan("forward", forward_way, uncompiled))
-    plans += [Plan("double_backward", double_backward, context) for context in contexts]
+        extra = partial(forward_separate, extra=uncompiled)
+        plans.append(Plan("forward", along(extra, differentiate)))
+    for name, way in (
+        ("forward", forward_on_graph),
+        ("forward", forward),
+        ("double_backward", double_backward),
+    ):
+        plans += [Plan(name, along(way, differentiate), context) for context in contexts]
     return [p for p in plans if meta_gradient in ("auto", p.name)]
 
 
+class _Truth(NamedTuple):
+    """One ordinary pass over a batch, of ``sum_i r_i f_i`` with some numbers ``r_i``.
+
+    ``slope`` is ``<grad sum_i r_i f_i, v>``; ``gradient`` is that gradient by name, and ``state``
+    what the pass left in buffers and generator.
+    """
+
+    r: Tensor
+    slope: Tensor
+    gradient: dict[str, Tensor]
+    state: list[Tensor]
+
+
 class _Trial:
-    """A batch, a direction and the truth about them, to hold ways to."""
+    """Batches, and the truth about them to hold ways to."""
 
-    def __init__(self, objective: nn.Module, batch: Any, tangents: Tangents) -> None:
+    def __init__(
+        self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    ) -> None:
         self.objective = objective
-        self.batch = batch
-        self.tangents = tangents
-        self._truth: dict[Context, tuple[Tensor, Tensor]] = {}
+        self.batches = batch, clean_batch
+        self.parameters = parameters
+        self._truths: dict[Context, _Truth] = {}
+        self.tangents = clean_gradient(objective, clean_batch, parameters, by_backward)[1]
+        reached = clean_gradient(objective, clean_batch, parameters, by_grad)[1]
+        self.hidden = set(reached) != set(self.tangents)
 
-    def truth(self, context: Context) -> tuple[Tensor, Tensor]:
-        """Numbers ``r`` (n,), and ``<grad sum_i r_i f_i, v>`` by an ordinary backward pass."""
-        if context not in self._truth:
-            parameters = dict(self.objective.named_parameters())
-            chosen = {name: parameters[name] for name in self.tangents}
+    def _state(self) -> list[Tensor]:
+        return [torch.get_rng_state(), *(b.clone() for b in self.objective.buffers())]
+
+    def truth(self, context: Context) -> _Truth:
+        """Truth in a context, since kernels may draw random numbers in other ways."""
+        if context not in self._truths:
+            everything = dict(self.objective.named_parameters())
             with torch.enable_grad(), no_trace(self.objective), context():
-                losses, _ = self.objective(self.batch)
+                losses, _ = self.objective(self.batches[0])
                 generator = torch.Generator().manual_seed(0)
                 r = torch.randn(len(losses), generator=generator).to(losses)
-                gradients = by_backward((r * losses).sum(), self.objective, chosen)
-            pairs = zip(gradients, self.tangents.values(), strict=True)
-            products = [torch.sum(g * v) for g, v in pairs if g is not None]
-            self._truth[context] = r, torch.stack([r.new_zeros(()), *products]).sum()
-        return self._truth[context]
+                found = by_backward((r * losses).sum(), self.objective, everything)
+                state = self._state()
+            pairs = zip(everything, found, strict=True)
+            gradient = {name: g for name, g in pairs if g is not None}
+            slope = r.new_zeros(())
+            for name, v in self.tangents.items():
+                slope = slope + torch.sum(gradient[name] * v) if name in gradient else slope
+            self._truths[context] = _Truth(r, slope, gradient, state)
+        return self._truths[context]
 
-    def error(self, plan: Plan) -> tuple[Pass, float]:
-        """Run a way: what it finds, and its relative error."""
-        r, truth = self.truth(plan.context)
-        with no_trace(self.objective):
-            found = plan(self.objective, self.batch, self.tangents)
-        products = r * found.slopes.detach()
-        scale = torch.maximum(products.abs().sum(), truth.abs())
-        error = (products.sum() - truth).abs() / torch.where(scale > 0, scale, 1)
-        return found, float(error)
+    def run(self, plan: Plan) -> tuple[Weighed, float]:
+        """What a way finds, and the relative error of its slopes and its weighted backward."""
+        truth = self.truth(plan.context)
+        with gradients_untouched(self.objective), no_trace(self.objective), plan.context():
+            for p in self.objective.parameters():
+                p.grad = None
+            found = plan(self.objective, *self.batches, self.parameters)
+            found.backward(truth.r)
+            named = self.objective.named_parameters()
+            gradient = {name: p.grad for name, p in named if p.grad is not None}
+            state = self._state()
+        if not all(torch.equal(a, b) for a, b in zip(state, truth.state, strict=True)):
+            raise RuntimeError("it leaves other buffers or random states than plain training does")
+        products = truth.r * found.slopes
+        scale = torch.maximum(products.abs().sum(), truth.slope.abs())
+        errors = [_relative(products.sum() - truth.slope, scale)]
+        for name in gradient.keys() | truth.gradient.keys():
+            expected = truth.gradient.get(name, torch.zeros(()).to(found.losses))
+            difference = gradient.get(name, torch.zeros_like(expected)) - expected
+            errors.append(_relative(difference, expected))
+        return found, max(errors, key=lambda error: (error != error, error))
+
+
+def _relative(error: Tensor, scale: Tensor) -> float:
+    """Largest error over the largest entry of what it is compared with."""
+    size, bound = float(error.abs().max()), float(scale.abs().max())
+    return size / max(bound, torch.finfo(scale.dtype).tiny) if size else 0.0
 
 
 def choose_plan(
     objective: nn.Module,
     batch: Any,
     clean_batch: Any,
-    parameters: Mapping[str, nn.Parameter],
+    parameters: Parameters,
     meta_gradient: str,
-) -> tuple[Plan, Pass, Tensor]:
-    """First way that is right on a batch; what it found there; the clean loss.
+) -> Plan:
+    """First way that is right on a batch.
 
     Finite differences, which are right for any module but not exact, come last. No trace is left.
     """
-    differentiate = _choose_differentiation(objective, clean_batch, parameters)
-    clean_loss, tangents = clean_gradient(objective, clean_batch, parameters, differentiate)
-    chosen, refusals = _first_exact(
-        _candidates(objective, meta_gradient), _Trial(objective, batch, tangents)
-    )
-    if chosen is None and meta_gradient not in ("auto", "finite_difference"):
+    trial = _Trial(objective, batch, clean_batch, parameters)
+    plan, refusals = _first_exact(_candidates(meta_gradient, hidden=trial.hidden), trial)
+    reasons = "; ".join(refusals)
+    if plan is None and meta_gradient not in ("auto", "finite_difference"):
         raise ValueError(
             f"Got meta_gradient={meta_gradient!r}, but this module cannot be differentiated that "
-            f"way ({refusals[0]}). Use meta_gradient='auto', which finds a way that it can take."
+            f"way ({reasons}). Use meta_gradient='auto', which finds a way that it can take."
         )
-    if chosen is None:
-        plan = Plan("finite_difference", finite_difference)
-        with no_trace(objective):
-            chosen = plan, plan(objective, batch, tangents)
-    plan, found = chosen
-    plan = replace(plan, differentiate=differentiate, refusals=tuple(refusals))
+    if plan is None:
+        differentiate = by_backward if trial.hidden else by_grad
+        plan = Plan("finite_difference", along(finite_difference, differentiate))
     if meta_gradient == "auto":
-        _report(plan)
-    return plan, found, clean_loss
+        _report(plan, reasons)
+    return replace(plan, refusals=tuple(refusals))
 
 
-def _first_exact(
-    candidates: list[Plan], trial: _Trial
-) -> tuple[tuple[Plan, Pass] | None, list[str]]:
+def _first_exact(candidates: list[Plan], trial: _Trial) -> tuple[Plan | None, list[str]]:
     """First way whose error is rounding, else the best whose error is low precision."""
     refusals: list[str] = []
-    best: tuple[Plan, Pass] | None = None
+    best: Plan | None = None
     least = _LOW_PRECISION_TOLERANCE
     for plan in candidates:
         try:
-            found, error = trial.error(plan)
-        except (NotImplementedError, RuntimeError) as exception:
-            refusals.append(f"{plan.name}: {str(exception).strip().splitlines()[0]}")
+            found, error = trial.run(plan)
+        except (NotImplementedError, RuntimeError, AttributeError, TypeError) as exception:
+            refusals.append(f"{plan.name}: {(str(exception).strip().splitlines() or ['?'])[0]}")
             continue
         if not error > _TOLERANCE.get(found.losses.dtype, _DEFAULT_TOLERANCE):
-            return (plan, found), refusals  # NaN too: the losses are, and the user is told
-        refusals.append(f"{plan.name}: its slopes are off by {error:.1%} on a batch")
+            best = plan  # NaN too: the losses are, and the user is told
+            break
+        refusals.append(f"{plan.name}: it is off by {error:.1%} on a batch")
         if error < least:
-            best, least = (plan, found), error
-    return best, refusals
+            best, least = plan, error
+    return best, list(dict.fromkeys(refusals))
 
 
-def _report(plan: Plan) -> None:
+def _report(plan: Plan, reasons: str) -> None:
     """Say which way was chosen: loudly where it is not exact."""
-    reasons = "; ".join(dict.fromkeys(plan.refusals))
     if plan.name == "finite_difference":
         warnings.warn(
             "The meta-gradient is computed by finite differences, which are not exact, because "
@@ -223,16 +256,5 @@ def _report(plan: Plan) -> None:
             UserWarning,
             stacklevel=2,
         )
-    elif reasons:
-        _logger.info("The meta-gradient is computed by %s (%s).", plan.name, reasons)
-
-
-def _choose_differentiation(
-    objective: nn.Module, clean_batch: Any, parameters: Mapping[str, nn.Parameter]
-) -> Differentiate:
-    """``by_grad``, unless ``backward()`` reaches parameters that it does not."""
-    reached = [
-        set(clean_gradient(objective, clean_batch, parameters, differentiate)[1])
-        for differentiate in (by_backward, by_grad)
-    ]
-    return by_grad if reached[0] == reached[1] else by_backward
+    else:
+        _logger.info("The meta-gradient is computed by %s. %s", plan.name, reasons)

@@ -7,7 +7,7 @@ them, are those of ``torch.utils.data.DataLoader(shuffle=True)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-
-def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
-    """Apply a function to each array of X, which may be a dict or a sequence of arrays."""
-    if isinstance(X, Mapping):
-        return {key: map_leaves(function, value) for key, value in X.items()}
-    if type(X) in (tuple, list):  # not a PackedSequence, which is a named tuple
-        return [map_leaves(function, value) for value in X]
-    return function(X)
+from ._tree import map_leaves
 
 
 def _is_array(x: Any) -> bool:

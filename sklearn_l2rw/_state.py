@@ -38,6 +38,17 @@ def buffers_untouched(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def gradients_untouched(module: nn.Module) -> Iterator[None]:
+    """Put the gradients of the module's parameters back on leaving."""
+    before = [(p, p.grad) for p in module.parameters()]
+    try:
+        yield
+    finally:
+        for p, grad in before:
+            p.grad = grad
+
+
+@contextmanager
 def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iterator[None]:
     """Put torch's global generators back on leaving.
 

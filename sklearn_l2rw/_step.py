@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from ._clean_set import CleanBatches
-from ._plan import choose_plan
+from ._plan import Plan, choose_plan
 from ._weights import normalize
 
 
 class Step(NamedTuple):
-    """Weights (n,) of a batch, the weighted loss with its graph, the output, the clean loss."""
+    """Weights (n,) of a batch, the weighted loss (a number), the output, the clean loss."""
 
     weights: Tensor
     loss: Tensor
@@ -48,9 +48,8 @@ class Reweighting:
         self.objective = objective
         self.clean_batches = clean_batches
         self.select = select
-        # Tried on a clean batch, in the training mode that the fit will be in.
-        batch = clean_batches.first()
-        self.plan = choose_plan(objective, batch, batch, select(objective), meta_gradient)[0]
+        self.meta_gradient = meta_gradient
+        self.plan: Plan | None = None
         self._step: Step | None = None
 
     def new_batch(self) -> None:
@@ -58,22 +57,28 @@ class Reweighting:
         self._step = None
 
     def step(self, batch: Any) -> Step:
-        """Weigh a batch; a batch seen before keeps its weights.
+        """Weigh a batch, and add the gradient of the weighted loss to the parameters.
 
-        Optimizers such as LBFGS evaluate the loss of one batch several times, and rely on it
-        being one function of the parameters.
+        A batch seen before keeps its weights: optimizers such as LBFGS evaluate the loss of one
+        batch several times, and rely on it being one function of the parameters.
         """
         if self._step is None:
             self._step = self._weigh(batch)
             return self._step
         losses, output = self.objective(batch)
         loss = (self._step.weights * losses).sum()
+        loss.backward()
         return self._step._replace(loss=loss, output=output)
 
     def _weigh(self, batch: Any) -> Step:
         clean_batch = self.clean_batches.next()
         parameters = self.select(self.objective)
-        clean_loss, tangents = self.plan.clean_gradient(self.objective, clean_batch, parameters)
-        slopes, losses, output = self.plan(self.objective, batch, tangents)
-        weights = normalize(slopes.detach())
-        return Step(weights, (weights * losses).sum(), output, clean_loss)
+        if self.plan is None:
+            self.plan = choose_plan(
+                self.objective, batch, clean_batch, parameters, self.meta_gradient
+            )
+        found = self.plan(self.objective, batch, clean_batch, parameters)
+        weights = normalize(found.slopes)
+        found.backward(weights)
+        loss = (weights * found.losses.detach()).sum()
+        return Step(weights, loss, found.output, found.clean_loss)

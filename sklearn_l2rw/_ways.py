@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
-from ._state import no_trace
+from ._state import gradients_untouched, no_trace
 
 
 class Pass(NamedTuple):
@@ -33,8 +33,23 @@ class Pass(NamedTuple):
     output: Any
 
 
+class Weighed(NamedTuple):
+    """All that a step needs of a training batch and a clean batch.
+
+    ``slopes`` (n,), ``losses`` (n,), the module's output, the mean clean loss, and
+    ``backward(weights)``, which adds the gradient of ``sum_i w_i f_i`` to the parameters.
+    """
+
+    slopes: Tensor
+    losses: Tensor
+    output: Any
+    clean_loss: Tensor
+    backward: Callable[[Tensor], None]
+
+
 Tangents = Mapping[str, Tensor]
 Way = Callable[[nn.Module, Any, Tangents], Pass]
+Method = Callable[[nn.Module, Any, Any, Mapping[str, nn.Parameter]], Weighed]
 
 
 Differentiate = Callable[[Tensor, nn.Module, Mapping[str, nn.Parameter]], "Gradients"]
@@ -56,16 +71,11 @@ def by_backward(
     It finds parameters that ``torch.autograd.grad`` does not: those inside a reentrant
     checkpoint. The gradients that were there before are put back.
     """
-    everything = list(objective.parameters())
-    before = [p.grad for p in everything]
-    try:
-        for p in everything:
+    with gradients_untouched(objective):
+        for p in objective.parameters():
             p.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         return [p.grad for p in parameters.values()]
-    finally:
-        for p, grad in zip(everything, before, strict=True):
-            p.grad = grad
 
 
 def clean_gradient(
@@ -84,6 +94,27 @@ def clean_gradient(
         gradients = differentiate(loss, objective, parameters) if loss.requires_grad else []
     named = zip(parameters, gradients, strict=False)
     return loss.detach(), {name: g.detach() for name, g in named if g is not None}
+
+
+def along(way: Way, differentiate: Differentiate = by_grad) -> Method:
+    """Method that computes the clean gradient first, then the slopes along it."""
+
+    def method(
+        objective: nn.Module, batch: Any, clean_batch: Any, parameters: Mapping[str, nn.Parameter]
+    ) -> Weighed:
+        clean_loss, tangents = clean_gradient(objective, clean_batch, parameters, differentiate)
+        if tangents:
+            slopes, losses, output = way(objective, batch, tangents)
+        else:  # the clean loss depends on no parameter
+            losses, output = objective(batch)
+            slopes = torch.zeros_like(losses)
+
+        def backward(weights: Tensor) -> None:
+            (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
+
+        return Weighed(slopes.detach(), losses, output, clean_loss, backward)
+
+    return method
 
 
 @cache

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ._parameters import MetaParameters, select_parameters
 from ._plan import META_GRADIENTS, Plan, choose_plan
 from ._state import no_trace
-from ._ways import Pass
 
 
 def normalize(slopes: Tensor) -> Tensor:
@@ -65,32 +64,24 @@ class _Objective(nn.Module):
 _plans: WeakKeyDictionary[nn.Module, tuple[Any, Plan]] = WeakKeyDictionary()
 
 
-def _pass_over(
+def _plan_for(
     objective: _Objective,
     batch: Any,
     clean_batch: Any,
     parameters: Mapping[str, nn.Parameter],
     meta_gradient: str,
-) -> tuple[Pass, Tensor]:
-    """Slopes of a batch and the clean loss, by the way that was chosen for this module before.
-
-    The choice is kept as long as the module lives and is used with one loss in one mode.
-    """
+) -> Plan:
+    """Way that was chosen for a module; chosen anew for another loss, mode or set of parameters."""
     try:
         loss: Any = ref(objective.loss)
-    except TypeError:  # a loss that cannot be recognised: choose anew at every call
+    except TypeError:  # a loss that cannot be recognised: choose at every call
         loss = objective.loss
     use = (loss, meta_gradient, objective.module.training, frozenset(parameters))
     known, plan = _plans.get(objective.module, (None, None))
     if plan is None or known != use:
-        plan, found, clean_loss = choose_plan(
-            objective, batch, clean_batch, parameters, meta_gradient
-        )
+        plan = choose_plan(objective, batch, clean_batch, parameters, meta_gradient)
         _plans[objective.module] = (use, plan)
-        return found, clean_loss
-    with no_trace(objective):
-        clean_loss, tangents = plan.clean_gradient(objective, clean_batch, parameters)
-        return plan(objective, batch, tangents), clean_loss
+    return plan
 
 
 def _first_tensor(X: Any) -> Any:
@@ -160,11 +151,13 @@ def example_weights(
     clean_batch : (X, y)
         Examples whose labels are trusted, of the same form, with m of them.
 
-    meta_gradient : {"auto", "forward", "double_backward", "finite_difference"}, default="auto"
-        How the slopes :math:`u_i` are computed. ``"forward"`` (dual numbers) is the fastest exact
-        way, ``"double_backward"`` takes more modules, ``"finite_difference"`` is not exact and
-        takes all. ``"auto"`` takes the first of them that is right for the module, which is found
-        out once for a module and a `loss` object.
+    meta_gradient : {"auto", "layerwise", "forward", "double_backward", "finite_difference"}, \
+            default="auto"
+        How the slopes :math:`u_i` are computed. ``"layerwise"`` is the fastest, for modules whose
+        examples do not interact; ``"forward"`` (forward-mode differentiation) takes almost any
+        module; ``"double_backward"`` is there for comparison and for what is left; all three are
+        exact. ``"finite_difference"`` is not, and takes all. ``"auto"`` takes the first of them
+        that is right for the module, which is found out once for a module and a `loss` object.
 
     meta_parameters : None, str, list of str or callable, default=None
         Parameters :math:`\theta` that the inner product runs over: None for all, ``"last"`` for
@@ -235,10 +228,12 @@ def example_weights(
             "Got a module without a parameter that requires a gradient, but the weights come from "
             "gradients. Unfreeze at least one parameter."
         )
-    found, clean_loss = _pass_over(objective, batch, clean_batch, parameters, meta_gradient)
-    if not bool(torch.isfinite(found.losses).all() & torch.isfinite(clean_loss)):
+    plan = _plan_for(objective, batch, clean_batch, parameters, meta_gradient)
+    with no_trace(objective):
+        found = plan(objective, batch, clean_batch, parameters)
+    if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
         raise ValueError(
             "Got losses that are not finite, so no weights can be computed. Check the inputs and "
             "the module's parameters for NaN and infinity."
         )
-    return normalize(found.slopes.detach())
+    return normalize(found.slopes)

@@ -46,8 +46,20 @@ def _losses_at(
     module: nn.Module, parameters: Mapping[str, Tensor], loss: Loss, batch: Batch
 ) -> Tensor:
     """Losses at other parameters; the module's buffers are read, never written."""
-    state = {**parameters, **{name: buffer.clone() for name, buffer in module.named_buffers()}}
-    return _losses(lambda *args, **kw: functional_call(module, state, args, kw), loss, batch)
+    values = {
+        id(p): parameters[name] for name, p in module.named_parameters() if name in parameters
+    }
+    state = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    # Every layer once, whatever its names; every parameter wherever it is tied in. functional_call
+    # itself leaves a layer that has two names changed.
+    for prefix, layer in module.named_modules():
+        for name, p in layer.named_parameters(prefix, recurse=False):
+            state[name] = values.get(id(p), p)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return functional_call(module, state, args, kwargs, tie_weights=False)
+
+    return _losses(call, loss, batch)
 
 
 def normalized(u: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tests.reference import literal_training, literal_weights, normalized, per_example_slopes
-from tests.zoo import ZOO, build
+from tests.snapshot import assert_same, snapshot
+from tests.zoo import ZOO, build, for_oracle
 
 LITERAL = [name for name, case in ZOO.items() if case.literal]
 X = torch.tensor([[1.0], [2.0], [3.0], [-1.0]], dtype=torch.float64)
@@ -79,24 +80,21 @@ def test_learning_rate_of_the_virtual_step_cancels(name: str) -> None:
 
 @pytest.mark.parametrize("name", LITERAL)
 def test_literal_algorithm_equals_inner_products(name: str) -> None:
-    problem = build(ZOO[name], torch.float64)
+    problem = for_oracle(build(ZOO[name], torch.float64))
     expected = normalized(per_example_slopes(*problem))
     with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivative
         weights = literal_weights(*problem)
     torch.testing.assert_close(weights, expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["batch_norm_1d", "dropout", "spectral_norm", "counting_buffer"])
+@pytest.mark.parametrize("name", LITERAL)
 def test_oracle_leaves_no_trace(name: str) -> None:
-    problem, untouched = (build(ZOO[name], torch.float64) for _ in range(2))
-    generator = torch.get_rng_state()
-    literal_weights(*problem)
+    problem = for_oracle(build(ZOO[name], torch.float64))
+    before = snapshot(problem)
+    with sdpa_kernel(SDPBackend.MATH):
+        literal_weights(*problem)
     per_example_slopes(*problem)
-    assert torch.equal(torch.get_rng_state(), generator)
-    assert all(p.grad is None for p in problem.module.parameters())
-    torch.testing.assert_close(
-        problem.module.state_dict(), untouched.module.state_dict(), rtol=0, atol=0
-    )
+    assert_same(before, snapshot(problem))
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -115,11 +113,12 @@ def test_zoo_is_what_it_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", ZOO)
 def test_zoo_is_not_trivial(name: str) -> None:
-    weights = normalized(per_example_slopes(*build(ZOO[name], torch.float64)))
+    problem = for_oracle(build(ZOO[name], torch.float64))
+    weights = normalized(per_example_slopes(*problem))
     assert weights.sum().item() == pytest.approx(1)
-    positive = weights[weights > 1e-6]
-    assert len(positive) < len(weights), "no example has the weight 0"
-    assert positive.max() - positive.min() > 1e-3, "no two positive weights differ"
+    positive = weights[weights > 1e-3]
+    assert 3 <= len(positive) < len(weights)
+    assert positive.max() - positive.min() > 1e-2
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -1,0 +1,15 @@
+"""Inputs that are several arrays: a dict or a sequence of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
+    """Apply a function to each array of X, which may be a dict or a sequence of arrays."""
+    if isinstance(X, Mapping):
+        return {key: map_leaves(function, value) for key, value in X.items()}
+    if type(X) in (tuple, list):  # not a PackedSequence, which is a named tuple
+        return [map_leaves(function, value) for value in X]
+    return function(X)

@@ -1,0 +1,24 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tests.oracle import WAYS
+
+
+@pytest.fixture(autouse=True)
+def _torch_generator() -> Iterator[None]:
+    """Every test starts with the same state of torch's generator, and leaves it as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+@pytest.fixture(params=["auto", *WAYS])
+def way(request: pytest.FixtureRequest) -> str:
+    """A value of `meta_gradient`."""
+    return str(request.param)

@@ -1,0 +1,48 @@
+"""The right weights of the zoo's problems, and how weights are compared with them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from sklearn_l2rw import example_weights
+from sklearn_l2rw._plan import META_GRADIENTS
+from tests.reference import normalized, per_example_slopes
+from tests.zoo import ZOO, build, for_oracle
+from tests.zoo_parts import Problem
+
+WAYS = tuple(way for way in META_GRADIENTS if way != "auto")
+EXACT_WAYS = tuple(way for way in WAYS if way != "finite_difference")
+
+
+def oracle_of(problem: Problem) -> Tensor:
+    """Weights of a problem in float64."""
+    return normalized(per_example_slopes(*for_oracle(problem)))
+
+
+@cache
+def oracle(name: str) -> Tensor:
+    """Weights of a case of the zoo, with the global generator seeded with 0."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return oracle_of(build(ZOO[name], torch.float64))
+
+
+def assert_close(weights: Tensor, expected: Tensor, atol: float) -> None:
+    torch.testing.assert_close(weights.to(expected), expected, rtol=0, atol=atol)
+
+
+def weights_unless_refused(name: str, problem: Problem, way: str) -> Tensor | None:
+    """Weights by a way, or None where it may refuse the module, does, and says why."""
+    refused = {"layerwise": "", **ZOO[name].refused}  # takes some modules only, by design
+    try:
+        return example_weights(*problem, meta_gradient=way)
+    except ValueError as error:
+        message = str(error)
+        if way not in refused or f"Got meta_gradient='{way}', but" not in message:
+            raise
+        assert re.search(refused[way], message), "the operation is not named"
+        return None

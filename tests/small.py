@@ -1,0 +1,109 @@
+"""Small nets and data for the tests of the estimator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+
+from sklearn_l2rw import L2RWClassifier
+
+
+class MLP(nn.Module):
+    """Logits of rows with a few features."""
+
+    def __init__(
+        self,
+        n_inputs: int = 4,
+        hidden: int = 6,
+        n_outputs: int = 2,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.inner = nn.Linear(n_inputs, hidden, dtype=dtype)
+        self.norm = nn.BatchNorm1d(hidden, dtype=dtype) if batch_norm else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.outer = nn.Linear(hidden, n_outputs, dtype=dtype)
+
+    def forward(self, X: Tensor) -> Tensor:
+        output: Tensor = self.outer(self.dropout(torch.tanh(self.norm(self.inner(X)))))
+        return output
+
+
+class Probabilities(MLP):
+    """Probabilities, as NLLLoss wants them in skorch."""
+
+    def forward(self, X: Tensor) -> Tensor:
+        return super().forward(X).softmax(1)
+
+
+class Record(Callback):  # type: ignore[misc]
+    """Remembers what callbacks are told and what the net is at the ends of steps."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.batches: list[Any] = []
+        self.generator_states: list[Tensor] = []
+        self.weights: list[Tensor] = []
+        self.clean_losses: list[float] = []
+        self.parameters: list[dict[str, Tensor]] = []
+
+    def on_batch_begin(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        if training:
+            self.batches.append(batch)
+            self.generator_states.append(torch.get_rng_state())
+
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            self.weights.append(kwargs["weights"].clone())
+            self.clean_losses.append(float(kwargs["clean_loss"]))
+            self.parameters.append(state_of(net.module_))
+
+
+def state_of(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def same_state(
+    first: dict[str, Tensor], second: dict[str, Tensor], *, atol: float = 0.0
+) -> bool:
+    return first.keys() == second.keys() and all(
+        torch.allclose(value, second[name], rtol=0, atol=atol) for name, value in first.items()
+    )
+
+
+def blobs(
+    n: int = 42, n_classes: int = 2, seed: int = 0, dtype: Any = np.float32
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Rows of 4 features around one centre a class, classes in turn."""
+    generator = np.random.default_rng(seed)
+    y = np.arange(n) % n_classes
+    centres = 2 * np.eye(4)[:n_classes]
+    return (centres[y] + generator.normal(size=(n, 4))).astype(dtype), y
+
+
+X, Y = blobs()
+Y_NOISY = np.where(np.arange(len(Y)) % 5 == 0, 1 - Y, Y)
+X_CLEAN, Y_CLEAN = blobs(8, seed=1)
+SETTINGS: dict[str, Any] = {
+    "clean_set": (X_CLEAN, Y_CLEAN),
+    "max_epochs": 2,
+    "batch_size": 16,
+    "lr": 0.1,
+    "random_state": 0,
+    "verbose": 0,
+}
+
+
+def make_net(module: Any = MLP, **settings: Any) -> L2RWClassifier:
+    return L2RWClassifier(module, **{**SETTINGS, **settings})
