@@ -15,7 +15,8 @@ from skorch.dataset import get_len
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from ._labels import Encoder
+from ._inputs import as_inputs
+from ._labels import Encoder, as_labels
 from ._plan import META_GRADIENTS
 from ._tree import map_leaves
 
@@ -70,7 +71,7 @@ def check_clean_form(clean_set: Any) -> None:
             raise ValueError(
                 f"Got a clean_set of {len(clean_set)} elements, but expected {CLEAN_SET_FORMS}."
             )
-        lengths = get_len(clean_set[0]), get_len(clean_set[1])
+        lengths = get_len(as_inputs(clean_set[0])), len(as_labels(clean_set[1]))
         if lengths[0] != lengths[1]:
             raise ValueError(
                 f"Got a clean_set with {lengths[0]} rows in Xv and {lengths[1]} labels in yv, but "

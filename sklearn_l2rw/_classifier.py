@@ -13,6 +13,7 @@ from skorch.callbacks import GradientNormClipping
 from skorch.dataset import unpack_data
 from skorch.utils import data_from_dataset, is_dataset
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from ._checks import check_clean_labels, check_finite, check_output, check_same_features
 from ._inputs import as_inputs
@@ -232,7 +233,7 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
             y = labels = as_labels(y)
         if labels is not None:
             check_classification_targets(labels)
-            if not keep:
+            if not (keep and hasattr(self, "classes_inferred_")):
                 self.classes_inferred_ = np.unique(labels)
         self.encoder_ = Encoder(self.classes_)
         self._check_known(labels)
@@ -277,9 +278,14 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
 
 def _dataset_labels(dataset: Any) -> NDArray[Any] | None:
     """Labels of a data set, where it holds them as an array."""
+    if isinstance(dataset, Subset):
+        labels = _dataset_labels(dataset.dataset)
+        return None if labels is None else labels[np.asarray(dataset.indices)]
+    tensors: tuple[Any, ...] = getattr(dataset, "tensors", ())
+    if len(tensors) == 2:
+        return as_labels(tensors[1])
     try:
         _, y = data_from_dataset(dataset)
     except AttributeError:
-        tensors: tuple[Any, ...] = getattr(dataset, "tensors", ())
-        y = tensors[-1] if len(tensors) == 2 else None
+        return None
     return None if y is None else as_labels(y)

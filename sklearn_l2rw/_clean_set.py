@@ -42,18 +42,19 @@ class CleanBatches:
         self.device = device
         self.generator = torch.Generator().manual_seed(seed)
         self._stream = self._draw()
+        self._next: tuple[Any, Any] | None = None
 
     def next(self) -> tuple[Any, Any]:
         """Draw the next clean batch."""
-        return next(self._stream)
+        batch = self.peek()
+        self._next = None
+        return batch
 
-    def first(self) -> tuple[Any, Any]:
-        """First `batch_size` examples, without drawing."""
-        indices = list(range(self.batch_size))
-        if isinstance(self.dataset, Rows):
-            return self._on_device(self.dataset[indices])
-        with torch.random.fork_rng(devices=[]):
-            return self._on_device(next(iter(DataLoader(self.dataset, self.batch_size))))
+    def peek(self) -> tuple[Any, Any]:
+        """Look at the batch that will be drawn next."""
+        if self._next is None:
+            self._next = next(self._stream)
+        return self._next
 
     def _draw(self) -> Iterator[tuple[Any, Any]]:
         if isinstance(self.dataset, Rows):
@@ -68,7 +69,7 @@ class CleanBatches:
     def _draw_rows(self, rows: Rows) -> Iterator[tuple[Any, Any]]:
         n = len(rows)
         if self.batch_size == n:
-            batch = self.first()
+            batch = self._on_device(rows[list(range(n))])
             while True:
                 yield batch
         while True:

@@ -96,7 +96,8 @@ def find_layers(losses: Tensor, objective: nn.Module) -> list[Layer]:
             raise RefusedError("batch statistics make examples interact")
         if any(inputs):
             shape = tuple(node._input_metadata[0].shape)
-            if node.name() not in LAYERS or not shape or shape[0] % len(losses):
+            known = node.name() in LAYERS and not getattr(node, "_saved_sparse", False)
+            if not known or not shape or shape[0] % len(losses):
                 raise RefusedError(f"a parameter goes into {node.name()} of shape {shape}")
             layers.append(Layer(node, inputs))
     return layers
@@ -112,7 +113,7 @@ def deltas_of(losses: Tensor, layers: list[Layer], keep: bool = False) -> tuple[
 
 def _scaled(delta: Tensor, c: Tensor) -> Tensor:
     """Rows of the i-th example times ``c_i``."""
-    return (delta.reshape(len(c), -1) * c[:, None]).view(delta.shape)
+    return (delta.reshape(len(c), -1) * c[:, None]).reshape(delta.shape)
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
@@ -145,7 +146,8 @@ class _Part:
         delta = _scaled(delta, c)
         if layer.kind == "linear":
             bias = [delta.sum(0) if mask[0] else None] if len(mask) == 3 else []
-            return [*bias, None, own.t() @ delta]
+            # contiguous, once the weight's view is undone
+            return [*bias, None, (delta.t() @ own).t()]
         weight, sizes = layer.inputs[1][0], [delta.shape[1]]  # type: ignore[index]
         geometry = layer.geometry
         return list(torch.ops.aten.convolution_backward(delta, own, weight, sizes, *geometry, mask))
@@ -258,9 +260,10 @@ def _kernel_slopes(layer: Layer, delta: Tensor, n: int) -> Tensor:
 def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters) -> Weighed:
     """As `layerwise`, with the clean batch in the same pass.
 
-    For modules that draw no random numbers, and batches whose examples have one shape.
+    For modules that draw no random numbers, batches whose examples have one shape, and small
+    clean batches: that of a large one costs more memory than it saves time.
     """
-    if _shapes(batch) != _shapes(clean_batch):
+    if _shapes(batch) != _shapes(clean_batch) or 4 * len(clean_batch[1]) > len(batch[1]):
         return layerwise(objective, batch, clean_batch, parameters)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))

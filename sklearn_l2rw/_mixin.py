@@ -25,6 +25,7 @@ from ._tree import map_leaves
 from ._weights import per_example
 
 _WHILE_FITTING = ("reweighting_", "epoch_log_")
+_NOT_PICKLED = (*_WHILE_FITTING, "clean_batches_")
 _ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
 
 
@@ -97,6 +98,8 @@ class L2RWMixin:
         with rollback(net):
             with seeded(self.random_state, str(net.device), resume) as states:
                 net.fitting_ = True
+                if not keep:
+                    vars(net).pop("clean_batches_", None)
                 try:
                     yield
                 finally:
@@ -110,6 +113,16 @@ class L2RWMixin:
         return X, y
 
     # -- skorch's seams ---------------------------------------------------------------------
+
+    def initialize(self) -> Any:
+        """Initialize all components; see :meth:`skorch.NeuralNet.initialize`."""
+        net: Any = self
+        if getattr(net, "fitting_", False):
+            return super().initialize()  # type: ignore[misc]
+        with seeded(self.random_state, str(net.device), None) as states:
+            super().initialize()  # type: ignore[misc]
+        net.generator_states_ = states
+        return self
 
     def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         super().initialize_module(*args, **kwargs)  # type: ignore[misc]
@@ -204,7 +217,7 @@ class L2RWMixin:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {key: value for key, value in state.items() if key not in _WHILE_FITTING}
+        return {key: value for key, value in state.items() if key not in _NOT_PICKLED}
 
     # -- pieces -----------------------------------------------------------------------------
 
@@ -218,10 +231,14 @@ class L2RWMixin:
 
     def _start_reweighting(self) -> None:
         net: Any = self
-        dataset = self._clean_dataset()
-        size = net.batch_size if self.clean_batch_size is None else self.clean_batch_size
-        clean = CleanBatches(dataset, size, net.device, seed=torch.initial_seed())
-        self._check_clean_batch(clean.first())
+        source, clean = getattr(net, "clean_batches_", (None, None))
+        if clean is None or source is not self.clean_set:  # else partial_fit goes on drawing
+            dataset = self._clean_dataset()
+            size = net.batch_size if self.clean_batch_size is None else self.clean_batch_size
+            size = len(dataset) if size == -1 else int(size)
+            clean = CleanBatches(dataset, size, net.device, seed=torch.initial_seed())
+            net.clean_batches_ = self.clean_set, clean
+        self._check_clean_batch(clean.peek())
         net._set_training(True)
         net.reweighting_ = Reweighting(_NetObjective(net), clean, self.meta_gradient, self._select)
 

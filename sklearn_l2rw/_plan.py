@@ -4,7 +4,8 @@ A way is taken if it gets through a pass over a batch *and* its slopes are right
 formality: some modules let a way run and drop a part of the derivative without a word (TorchScript
 in forward mode, a custom function whose backward is not differentiable in double backward, a
 reentrant checkpoint in both). So the slopes ``u`` are held to one ordinary backward pass: for any
-numbers ``r_i``, ``sum_i r_i u_i = <grad sum_i r_i f_i, v>``.
+numbers ``r_i``, ``sum_i r_i u_i = <grad sum_i r_i f_i, v>``. That is tried slightly off the
+parameters' values: where a last layer starts at zero, nothing below it would be seen.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ._graph import forward_on_graph
+from ._graph import forward_on_graph, inputs_first
 from ._layers import layerwise, merged
-from ._state import gradients_untouched, no_trace
+from ._state import gradients_untouched, no_trace, perturbed
 from ._ways import (
     Method,
     Weighed,
@@ -32,10 +33,12 @@ from ._ways import (
     by_backward,
     by_grad,
     clean_gradient,
+    dense,
     double_backward,
     finite_difference,
     forward,
     forward_separate,
+    inner,
 )
 
 _logger = logging.getLogger("sklearn_l2rw")
@@ -44,9 +47,7 @@ META_GRADIENTS = ("auto", "layerwise", "forward", "double_backward", "finite_dif
 Context = Callable[[], AbstractContextManager[Any]]
 Parameters = Mapping[str, nn.Parameter]
 
-# Relative error of the slopes that rounding explains, and that low precision (bfloat16) explains.
-_TOLERANCE = {torch.float64: 1e-6}
-_DEFAULT_TOLERANCE = 1e-3
+# Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
 
 
@@ -97,28 +98,24 @@ class Plan:
             return self.method(objective, batch, clean_batch, parameters)
 
 
-def _candidates(meta_gradient: str, *, hidden: bool) -> list[Plan]:
-    """Exact ways, the fastest first.
-
-    ``hidden`` says that some parameters are reached by ``backward()`` alone.
-    """
-    differentiate = by_backward if hidden else by_grad
+def _candidates(meta_gradient: str) -> list[Plan]:
+    """Exact ways, the fastest first."""
     plans = [
         Plan("layerwise", merged),
         Plan("layerwise", layerwise),
-        Plan("forward", along(forward_on_graph, differentiate)),
+        Plan("forward", along(forward_on_graph)),
     ]
     contexts: list[Context] = [nullcontext, plain_kernels]
     if "torch._dynamo" in sys.modules:  # something was compiled
         contexts.append(uncompiled)
         extra = partial(forward_separate, extra=uncompiled)
-        plans.append(Plan("forward", along(extra, differentiate)))
+        plans.append(Plan("forward", along(extra)))
     for name, way in (
         ("forward", forward_on_graph),
         ("forward", forward),
         ("double_backward", double_backward),
     ):
-        plans += [Plan(name, along(way, differentiate), context) for context in contexts]
+        plans += [Plan(name, along(way), context) for context in contexts]
     return [p for p in plans if meta_gradient in ("auto", p.name)]
 
 
@@ -144,53 +141,67 @@ class _Trial:
         self.objective = objective
         self.batches = batch, clean_batch
         self.parameters = parameters
-        self._truths: dict[Context, _Truth] = {}
+        self.low_precision = False
+        self._truths: dict[tuple[Context, int], _Truth] = {}
         self.tangents = clean_gradient(objective, clean_batch, parameters, by_backward)[1]
         reached = clean_gradient(objective, clean_batch, parameters, by_grad)[1]
         self.hidden = set(reached) != set(self.tangents)
+        dtypes = {v.dtype for v in self.tangents.values()}
+        self.tolerance = 1e-6 if dtypes <= {torch.float64, torch.complex128} else 1e-3
 
     def _state(self) -> list[Tensor]:
         return [torch.get_rng_state(), *(b.clone() for b in self.objective.buffers())]
 
-    def truth(self, context: Context) -> _Truth:
+    def truth(self, context: Context, seed: int) -> _Truth:
         """Truth in a context, since kernels may draw random numbers in other ways."""
-        if context not in self._truths:
+        if (context, seed) not in self._truths:
             everything = dict(self.objective.named_parameters())
             with torch.enable_grad(), no_trace(self.objective), context():
                 losses, _ = self.objective(self.batches[0])
-                generator = torch.Generator().manual_seed(0)
+                self.low_precision |= _has_low_precision(losses)
+                generator = torch.Generator().manual_seed(seed)
                 r = torch.randn(len(losses), generator=generator).to(losses)
                 found = by_backward((r * losses).sum(), self.objective, everything)
                 state = self._state()
             pairs = zip(everything, found, strict=True)
-            gradient = {name: g for name, g in pairs if g is not None}
+            gradient = {name: dense(g) for name, g in pairs if g is not None}
             slope = r.new_zeros(())
             for name, v in self.tangents.items():
-                slope = slope + torch.sum(gradient[name] * v) if name in gradient else slope
-            self._truths[context] = _Truth(r, slope, gradient, state)
-        return self._truths[context]
+                slope = slope + inner(gradient[name], v) if name in gradient else slope
+            self._truths[context, seed] = _Truth(r, slope, gradient, state)
+        return self._truths[context, seed]
 
-    def run(self, plan: Plan) -> tuple[Weighed, float]:
-        """What a way finds, and the relative error of its slopes and its weighted backward."""
-        truth = self.truth(plan.context)
+    def error(self, plan: Plan, *, checks: int) -> float:
+        """Relative error of a way's slopes, in several combinations, and of its backward."""
+        truth = self.truth(plan.context, 0)
         with gradients_untouched(self.objective), no_trace(self.objective), plan.context():
             for p in self.objective.parameters():
                 p.grad = None
             found = plan(self.objective, *self.batches, self.parameters)
             found.backward(truth.r)
             named = self.objective.named_parameters()
-            gradient = {name: p.grad for name, p in named if p.grad is not None}
+            gradient = {name: dense(p.grad) for name, p in named if p.grad is not None}
             state = self._state()
-        if not all(torch.equal(a, b) for a, b in zip(state, truth.state, strict=True)):
+        pairs = zip(state, truth.state, strict=True)
+        if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs):
             raise RuntimeError("it leaves other buffers or random states than plain training does")
-        products = truth.r * found.slopes
-        scale = torch.maximum(products.abs().sum(), truth.slope.abs())
-        errors = [_relative(products.sum() - truth.slope, scale)]
+        errors = []
+        for seed in range(checks):
+            r, slope, *_ = self.truth(plan.context, seed)
+            products = r * found.slopes
+            scale = torch.maximum(products.abs().sum(), slope.abs())
+            errors.append(_relative(products.sum() - slope, scale))
         for name in gradient.keys() | truth.gradient.keys():
             expected = truth.gradient.get(name, torch.zeros(()).to(found.losses))
             difference = gradient.get(name, torch.zeros_like(expected)) - expected
             errors.append(_relative(difference, expected))
-        return found, max(errors, key=lambda error: (error != error, error))
+        return max(errors, key=lambda error: (error != error, error))
+
+
+def _has_low_precision(losses: Tensor) -> bool:
+    low = {torch.bfloat16, torch.float16}
+    nodes = inputs_first(losses.grad_fn) if losses.grad_fn is not None else []
+    return any(m.dtype in low for node in nodes for m in node._input_metadata)
 
 
 def _relative(error: Tensor, scale: Tensor) -> float:
@@ -210,13 +221,15 @@ def choose_plan(
 
     Finite differences, which are right for any module but not exact, come last. No trace is left.
     """
-    trial = _Trial(objective, batch, clean_batch, parameters)
-    plan, refusals = _first_exact(_candidates(meta_gradient, hidden=trial.hidden), trial)
+    with torch.enable_grad(), perturbed(objective):
+        trial = _Trial(objective, batch, clean_batch, parameters)
+        plan, refusals = _first_exact(meta_gradient, trial)
+        possible = _possible(trial) if plan is None and meta_gradient != "auto" else []
     reasons = "; ".join(refusals)
     if plan is None and meta_gradient not in ("auto", "finite_difference"):
         raise ValueError(
             f"Got meta_gradient={meta_gradient!r}, but this module cannot be differentiated that "
-            f"way ({reasons}). Use meta_gradient='auto', which finds a way that it can take."
+            f"way ({reasons}). The ways that can are {possible}; 'auto' takes the first."
         )
     if plan is None:
         differentiate = by_backward if trial.hidden else by_grad
@@ -226,22 +239,31 @@ def choose_plan(
     return replace(plan, refusals=tuple(refusals))
 
 
-def _first_exact(candidates: list[Plan], trial: _Trial) -> tuple[Plan | None, list[str]]:
+def _possible(trial: _Trial) -> list[str]:
+    exact = [name for name in META_GRADIENTS[1:-1] if _first_exact(name, trial)[0]]
+    return [*exact, "finite_difference"]
+
+
+def _first_exact(meta_gradient: str, trial: _Trial) -> tuple[Plan | None, list[str]]:
     """First way whose error is rounding, else the best whose error is low precision."""
+    if trial.hidden:
+        return None, ["a reentrant checkpoint hides parameters: set use_reentrant=False"]
     refusals: list[str] = []
     best: Plan | None = None
     least = _LOW_PRECISION_TOLERANCE
-    for plan in candidates:
+    for plan in _candidates(meta_gradient):
         try:
-            found, error = trial.run(plan)
+            error = trial.error(plan, checks=2)
+            if not error > trial.tolerance:
+                best = plan  # NaN too: the losses are, and the user is told
+                break
+            if trial.low_precision and error < least:  # by chance?
+                error = trial.error(plan, checks=10)
         except (NotImplementedError, RuntimeError, AttributeError, TypeError) as exception:
             refusals.append(f"{plan.name}: {(str(exception).strip().splitlines() or ['?'])[0]}")
             continue
-        if not error > _TOLERANCE.get(found.losses.dtype, _DEFAULT_TOLERANCE):
-            best = plan  # NaN too: the losses are, and the user is told
-            break
         refusals.append(f"{plan.name}: it is off by {error:.1%} on a batch")
-        if error < least:
+        if trial.low_precision and error < least:
             best, least = plan, error
     return best, list(dict.fromkeys(refusals))
 

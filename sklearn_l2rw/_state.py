@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def _accelerator_devices(module: nn.Module) -> list[torch.device]:
@@ -15,24 +15,32 @@ def _accelerator_devices(module: nn.Module) -> list[torch.device]:
     return sorted({t.device for t in tensors if t.device.type == "cuda"}, key=str)
 
 
+def _mutable(module: nn.Module) -> list[Tensor]:
+    """Tensors that a forward pass may change in place: buffers, and renormalised embeddings."""
+    embeddings = (nn.Embedding, nn.EmbeddingBag)
+    return [
+        *module.buffers(),
+        *(m.weight for m in module.modules() if isinstance(m, embeddings) and m.max_norm),
+    ]
+
+
 @contextmanager
 def buffers_untouched(module: nn.Module) -> Iterator[None]:
     """Put the module's buffers (BatchNorm's running averages, say) back on leaving."""
-    slots = [
-        (owner, name, buffer)
-        for owner in module.modules()
-        for name, buffer in owner.named_buffers(recurse=False)
-    ]
-    # `.data`: a graph of the user's that holds these buffers must not see their version change,
+    slots = [(owner, dict(owner._buffers)) for owner in module.modules()]
+    # `.data`: a graph of the user's that holds these tensors must not see their version change,
     # since their values do not.
-    storages = [buffer.data for _, _, buffer in slots]
+    storages = [tensor.data for tensor in _mutable(module)]
     values = [storage.clone() for storage in storages]
     try:
         yield
     finally:
-        for owner, name, buffer in slots:
-            if getattr(owner, name) is not buffer:
-                setattr(owner, name, buffer)
+        for owner, buffers in slots:
+            for name in owner._buffers.keys() - buffers.keys():
+                delattr(owner, name)
+            for name, buffer in buffers.items():
+                if owner._buffers[name] is not buffer:
+                    owner._buffers[name] = buffer
         if storages:
             torch._foreach_copy_(storages, values)
 
@@ -46,6 +54,23 @@ def gradients_untouched(module: nn.Module) -> Iterator[None]:
     finally:
         for p, grad in before:
             p.grad = grad
+
+
+@contextmanager
+def perturbed(module: nn.Module, scale: float = 0.01) -> Iterator[None]:
+    """Move the module's parameters by a little noise, and back on leaving."""
+    storages = [p.data for p in module.parameters()]
+    values = [storage.clone() for storage in storages]
+    generator = torch.Generator().manual_seed(0)
+    try:
+        for storage in storages:
+            if storage.is_floating_point() or storage.is_complex():
+                noise = torch.randn(storage.shape, generator=generator)
+                storage.add_(noise.to(storage), alpha=scale)
+        yield
+    finally:
+        if storages:
+            torch._foreach_copy_(storages, values)
 
 
 @contextmanager

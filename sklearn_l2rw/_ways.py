@@ -52,6 +52,18 @@ Way = Callable[[nn.Module, Any, Tangents], Pass]
 Method = Callable[[nn.Module, Any, Any, Mapping[str, nn.Parameter]], Weighed]
 
 
+def dense(gradient: Tensor) -> Tensor:
+    """Gradient as an ordinary tensor; that of a sparse embedding is none."""
+    return gradient.to_dense() if gradient.is_sparse else gradient
+
+
+def inner(a: Tensor, b: Tensor) -> Tensor:
+    """Inner product, of complex tensors as of pairs of real ones."""
+    if a.is_complex():
+        a, b = torch.view_as_real(a), torch.view_as_real(b)
+    return (a * b).sum()
+
+
 Differentiate = Callable[[Tensor, nn.Module, Mapping[str, nn.Parameter]], "Gradients"]
 Gradients = list[Tensor | None]
 
@@ -93,7 +105,7 @@ def clean_gradient(
         loss = losses.mean()
         gradients = differentiate(loss, objective, parameters) if loss.requires_grad else []
     named = zip(parameters, gradients, strict=False)
-    return loss.detach(), {name: g.detach() for name, g in named if g is not None}
+    return loss.detach(), {name: dense(g.detach()) for name, g in named if g is not None}
 
 
 def along(way: Way, differentiate: Differentiate = by_grad) -> Method:
@@ -178,7 +190,7 @@ def double_backward(objective: nn.Module, batch: Any, tangents: Tangents) -> Pas
             allow_unused=True,
         )
         pairs = zip(gradients, tangents.values(), strict=True)
-        product = sum(((g * v).sum() for g, v in pairs if g is not None), losses.new_zeros(()))
+        product = sum((inner(g, v) for g, v in pairs if g is not None), losses.new_zeros(()))
         if not product.requires_grad:
             return Pass(torch.zeros_like(losses), losses, output)
         (slopes,) = torch.autograd.grad(product, c, retain_graph=True)

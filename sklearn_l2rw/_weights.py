@@ -76,7 +76,8 @@ def _plan_for(
         loss: Any = ref(objective.loss)
     except TypeError:  # a loss that cannot be recognised: choose at every call
         loss = objective.loss
-    use = (loss, meta_gradient, objective.module.training, frozenset(parameters))
+    modes = tuple(m.training for m in objective.module.modules())
+    use = (loss, meta_gradient, modes, frozenset(parameters))
     known, plan = _plans.get(objective.module, (None, None))
     if plan is None or known != use:
         plan = choose_plan(objective, batch, clean_batch, parameters, meta_gradient)
@@ -228,10 +229,11 @@ def example_weights(
             "Got a module without a parameter that requires a gradient, but the weights come from "
             "gradients. Unfreeze at least one parameter."
         )
-    plan = _plan_for(objective, batch, clean_batch, parameters, meta_gradient)
-    with no_trace(objective):
+    with torch.inference_mode(False), torch.enable_grad(), no_trace(objective):
+        plan = _plan_for(objective, batch, clean_batch, parameters, meta_gradient)
         found = plan(objective, batch, clean_batch, parameters)
     if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
+        _plans.pop(module, None)  # a way cannot be held to NaN
         raise ValueError(
             "Got losses that are not finite, so no weights can be computed. Check the inputs and "
             "the module's parameters for NaN and infinity."

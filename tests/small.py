@@ -74,9 +74,7 @@ def state_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
-def same_state(
-    first: dict[str, Tensor], second: dict[str, Tensor], *, atol: float = 0.0
-) -> bool:
+def same_state(first: dict[str, Tensor], second: dict[str, Tensor], *, atol: float = 0.0) -> bool:
     return first.keys() == second.keys() and all(
         torch.allclose(value, second[name], rtol=0, atol=atol) for name, value in first.items()
     )
@@ -107,3 +105,40 @@ SETTINGS: dict[str, Any] = {
 
 def make_net(module: Any = MLP, **settings: Any) -> L2RWClassifier:
     return L2RWClassifier(module, **{**SETTINGS, **settings})
+
+
+CLEAN_ROWS: dict[float, int] = {row[0]: i for i, row in enumerate(X_CLEAN.tolist())}
+CLEAN_PASSES: list[list[tuple[int, ...]]] = []
+
+
+class Watched(MLP):
+    """Remembers which rows of the clean set it is given in training steps."""
+
+    in_step = False
+
+    def forward(self, X: Tensor) -> Tensor:
+        rows = tuple(CLEAN_ROWS[x] for x in X[:, 0].tolist() if x in CLEAN_ROWS)
+        if rows and Watched.in_step:
+            CLEAN_PASSES[-1].append(rows)
+        return super().forward(X)
+
+
+class CountSteps(Record):
+    """Begins a list of clean passes for each step."""
+
+    def on_batch_begin(self, net: Any, batch: Any = None, **kwargs: Any) -> None:
+        super().on_batch_begin(net, batch, **kwargs)
+        CLEAN_PASSES.append([])
+        Watched.in_step = True
+
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+        super().on_batch_end(net, **kwargs)
+        Watched.in_step = False
+
+
+def clean_rows_by_step() -> list[tuple[int, ...]]:
+    """Rows of each step's clean batch, which all its passes share."""
+    steps = [set(passes) for passes in CLEAN_PASSES]
+    CLEAN_PASSES.clear()
+    assert all(len(step) == 1 for step in steps)
+    return [step.pop() for step in steps]
