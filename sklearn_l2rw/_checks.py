@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, column_or_1d
 from skorch.dataset import get_len
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -57,6 +58,49 @@ def check_finite(X: Any, name: str) -> None:
         ) from None
 
 
+def _pair_length(clean_set: Sequence[Any]) -> int:
+    plural = "" if len(clean_set) == 1 else "s"
+    if len(clean_set) != 2:
+        raise ValueError(
+            f"Got a clean_set of {len(clean_set)} element{plural}, but expected {CLEAN_SET_FORMS}."
+        )
+    X, y = clean_set
+    if X is None or np.ndim(as_labels(y)) == 0:
+        kinds = " and ".join("None" if x is None else type(x).__name__ for x in clean_set)
+        raise TypeError(
+            f"Got a clean_set of {kinds} for Xv and yv, but expected {CLEAN_SET_FORMS}."
+        )
+    n, n_labels = int(get_len(as_inputs(X))), len(as_labels(y))
+    if n != n_labels:
+        raise ValueError(
+            f"Got a clean_set with {n} rows in Xv and {n_labels} labels in yv, but expected one "
+            "label for each row."
+        )
+    return n
+
+
+def check_labels(y: Any, name: str) -> NDArray[Any]:
+    """Labels as an array of shape (n,), with no label missing."""
+    labels = as_labels(y)
+    if labels.ndim != 1 and not (labels.ndim == 2 and labels.shape[1] == 1):
+        raise ValueError(
+            f"Got {name} of shape {labels.shape}, but expected one label for each row: y should be "
+            "a 1d array."
+        )
+    labels = np.asarray(column_or_1d(labels, warn=True))
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name=name)
+    return labels
+
+
+def check_not_empty(X: Any) -> None:
+    """Check that there is something to train on."""
+    if get_len(X) == 0:
+        raise ValueError(
+            "Got X with 0 samples (rows), but expected at least one. Check how it was selected."
+        )
+
+
 def check_clean_form(clean_set: Any) -> None:
     """Check that the clean set is a pair or a data set, is not empty, and its lengths agree."""
     if clean_set is None:
@@ -67,17 +111,7 @@ def check_clean_form(clean_set: Any) -> None:
     if isinstance(clean_set, Dataset):
         length = len(clean_set)  # type: ignore[arg-type]
     elif isinstance(clean_set, Sequence) and not isinstance(clean_set, str):
-        if len(clean_set) != 2:
-            raise ValueError(
-                f"Got a clean_set of {len(clean_set)} elements, but expected {CLEAN_SET_FORMS}."
-            )
-        lengths = get_len(as_inputs(clean_set[0])), len(as_labels(clean_set[1]))
-        if lengths[0] != lengths[1]:
-            raise ValueError(
-                f"Got a clean_set with {lengths[0]} rows in Xv and {lengths[1]} labels in yv, but "
-                "expected one label for each row."
-            )
-        length = lengths[0]
+        length = _pair_length(clean_set)
     else:
         raise TypeError(
             f"Got clean_set of type {type(clean_set).__name__}, but expected {CLEAN_SET_FORMS}."
@@ -89,13 +123,14 @@ def check_clean_form(clean_set: Any) -> None:
         )
 
 
-def _row_shapes(X: Any) -> Any:
+def row_shapes(X: Any) -> Any:
+    """Shapes of the rows of X, as nested as X is."""
     return map_leaves(lambda x: tuple(np.shape(x)[1:]), X)
 
 
-def check_same_features(X: Any, X_clean: Any) -> None:
-    """Check that rows of the clean set have the shape of rows of X."""
-    got, expected = _row_shapes(X_clean), _row_shapes(X)
+def check_same_features(expected: Any, X_clean: Any) -> None:
+    """Check that rows of the clean set have the shapes of those of X."""
+    got = row_shapes(X_clean)
     if got != expected:
         raise ValueError(
             f"Got a clean_set whose rows have shape {got}, but those of X have shape {expected}. "
@@ -103,14 +138,18 @@ def check_same_features(X: Any, X_clean: Any) -> None:
         )
 
 
-def check_clean_labels(y_clean: Any, encoder: Encoder, y: Any) -> None:
-    """Check that clean labels are known; warn of a class of y that the clean set lacks."""
-    unknown = encoder.unknown(y_clean)
+def check_known(labels: Any, encoder: Encoder, name: str) -> None:
+    """Check that labels are among the classes."""
+    unknown = encoder.unknown(labels)
     if len(unknown):
         raise ValueError(
-            f"Got labels {unknown.tolist()} in the clean_set that are not among the classes "
+            f"Got labels {unknown.tolist()} in {name} that are not among the classes "
             f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes`."
         )
+
+
+def warn_of_lacking(y_clean: Any, y: Any) -> None:
+    """Warn of classes of y that the clean set lacks."""
     lacking = np.setdiff1d(np.asarray(y), np.asarray(y_clean))
     if len(lacking):
         warnings.warn(

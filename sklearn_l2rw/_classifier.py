@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,24 @@ from skorch.callbacks import GradientNormClipping
 from skorch.dataset import unpack_data
 from skorch.utils import data_from_dataset, is_dataset
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
-from ._checks import check_clean_labels, check_finite, check_output, check_same_features
+from ._checks import (
+    check_finite,
+    check_known,
+    check_labels,
+    check_not_empty,
+    check_output,
+    check_same_features,
+    row_shapes,
+    warn_of_lacking,
+)
 from ._inputs import as_inputs
 from ._labels import Encoder, as_labels
 from ._mixin import L2RWMixin
 from ._parameters import MetaParameters
-from ._rows import Encoded
+from ._rows import Encoded, arrays_of
 from ._state import no_trace
+from ._tree import own
 
 _DECODED = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -192,9 +202,13 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
         return self.encoder_.encode(y)
 
     def _encoded(self, dataset: Any) -> Any:
-        if not getattr(self, "fitting_", False) or self.encoder_.identity:
+        if not getattr(self, "fitting_", False):
             return dataset
-        return Encoded(dataset, self.encoder_.encode)
+        return Encoded(dataset, self._encode_known)
+
+    def _encode_known(self, y: Any) -> Tensor:
+        check_known(np.atleast_1d(as_labels(y)), self.encoder_, "a Dataset (X or the clean_set)")
+        return self.encoder_.encode(y)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
@@ -223,69 +237,60 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
     # -- checks -----------------------------------------------------------------------------
 
     def _check_fit(self, X: Any, y: Any, *, keep: bool) -> tuple[Any, Any]:
-        if is_dataset(X):
-            labels = _dataset_labels(X) if y is None else as_labels(y)
-        else:
+        if not is_dataset(X):
             X = as_inputs(X)
-            check_finite(X, "X")
             if y is None:
                 raise ValueError("Got y=None, but expected labels: requires y to be passed.")
-            y = labels = as_labels(y)
+        inputs, labels = _inputs_and_labels(X, y)
         if labels is not None:
+            labels = check_labels(labels, "y")
             check_classification_targets(labels)
             if not (keep and hasattr(self, "classes_inferred_")):
                 self.classes_inferred_ = np.unique(labels)
         self.encoder_ = Encoder(self.classes_)
-        self._check_known(labels)
-        self._check_clean(X, labels)
-        return X, y
+        if labels is not None:
+            check_known(labels, self.encoder_, "y")
+        self._check_clean(inputs, self.classes_ if labels is None else labels)
+        return X, y if is_dataset(X) else labels
 
-    def _check_known(self, labels: NDArray[Any] | None) -> None:
-        if labels is None:
-            return
-        unknown = self.encoder_.unknown(labels)
-        if len(unknown):
-            raise ValueError(
-                f"Got labels {unknown.tolist()} in y that are not among the classes "
-                f"{self.classes_.tolist()}. Name all classes with `classes`."
-            )
-
-    def _check_clean(self, X: Any, labels: NDArray[Any] | None) -> None:
+    def _check_clean(self, inputs: Any, labels: NDArray[Any]) -> None:
+        """Check the clean set against X and y, as far as both are held in memory."""
         if is_dataset(self.clean_set):
-            clean_labels = _dataset_labels(self.clean_set)
+            X_clean, y_clean = _inputs_and_labels(self.clean_set, None, "X of the clean_set")
         else:
-            X_clean = as_inputs(self.clean_set[0])
-            check_finite(X_clean, "X of the clean_set")
-            if not is_dataset(X):
-                check_same_features(X, X_clean)
-            clean_labels = as_labels(self.clean_set[1])
-        if clean_labels is not None:
-            seen = self.classes_ if labels is None else labels
-            check_clean_labels(clean_labels, self.encoder_, seen)
+            X_clean, y_clean = _inputs_and_labels(
+                as_inputs(self.clean_set[0]), self.clean_set[1], "X of the clean_set"
+            )
+        if inputs is not None and X_clean is not None:
+            check_same_features(row_shapes(inputs), X_clean)
+        if y_clean is not None:
+            y_clean = check_labels(y_clean, "yv of the clean_set")
+            check_known(y_clean, self.encoder_, "the clean_set")
+            warn_of_lacking(y_clean, labels)
 
     def _check_clean_batch(self, batch: Any) -> None:
         X, _ = batch
         self._set_training(False)
         with torch.no_grad(), no_trace(self.module_):
-            output = self.infer(X)
+            output = self.infer(own(X))
         first = output[0] if isinstance(output, tuple) else output
         check_output(first, self.criterion_, len(self.classes_))
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Make a data set of X and y; see :meth:`skorch.NeuralNet.get_dataset`."""
-        return super().get_dataset(X if is_dataset(X) else as_inputs(X), y)
+        if is_dataset(X):
+            return super().get_dataset(X, y)
+        return super().get_dataset(as_inputs(X), None if y is None else as_labels(y))
 
 
-def _dataset_labels(dataset: Any) -> NDArray[Any] | None:
-    """Labels of a data set, where it holds them as an array."""
-    if isinstance(dataset, Subset):
-        labels = _dataset_labels(dataset.dataset)
-        return None if labels is None else labels[np.asarray(dataset.indices)]
-    tensors: tuple[Any, ...] = getattr(dataset, "tensors", ())
-    if len(tensors) == 2:
-        return as_labels(tensors[1])
-    try:
-        _, y = data_from_dataset(dataset)
-    except AttributeError:
-        return None
-    return None if y is None else as_labels(y)
+def _inputs_and_labels(X: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
+    """Inputs and labels where they are held in memory, else None; inputs are checked."""
+    inputs, labels = (arrays_of(X) or (None, None)) if is_dataset(X) else (X, y)
+    labels = y if labels is None else labels
+    if labels is None:
+        with suppress(AttributeError):
+            labels = data_from_dataset(X)[1]
+    if inputs is not None:
+        check_not_empty(inputs)
+        check_finite(inputs, name)
+    return inputs, None if labels is None else as_labels(labels)

@@ -21,7 +21,7 @@ from ._random import seeded
 from ._rollback import rollback
 from ._rows import as_rows, batch_loader
 from ._step import Reweighting
-from ._tree import map_leaves
+from ._tree import map_leaves, own
 from ._weights import per_example
 
 _WHILE_FITTING = ("reweighting_", "epoch_log_")
@@ -210,7 +210,10 @@ class L2RWMixin:
             return super().get_iterator(self._encoded(dataset), training)  # type: ignore[misc]
         if options["batch_size"] == -1:
             options["batch_size"] = len(rows)
-        return batch_loader(rows.to(net.device) if training else rows, **options)
+        # A DataLoader draws a seed for its workers: in a fit from where skorch's would, but
+        # prediction has no need to touch the global generator.
+        generator = None if getattr(net, "fitting_", False) else torch.Generator()
+        return batch_loader(rows.to(net.device) if training else rows, generator, **options)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         return super().infer(self._cast(x), **fit_params)  # type: ignore[misc]
@@ -224,7 +227,7 @@ class L2RWMixin:
     def _example_losses(self, batch: Any, fit_params: Mapping[str, Any]) -> tuple[Tensor, Any]:
         net: Any = self
         Xi, yi = unpack_data(batch)
-        y_pred = net.infer(Xi, **fit_params)
+        y_pred = net.infer(own(Xi), **fit_params)
         with _unreduced(net.criterion_):
             losses = net.get_loss(y_pred, yi, X=Xi, training=True)
         return per_example(losses, get_len(Xi)), y_pred

@@ -223,6 +223,7 @@ def choose_plan(
     """
     with torch.enable_grad(), perturbed(objective):
         trial = _Trial(objective, batch, clean_batch, parameters)
+        trial.truth(nullcontext, 0)  # what fails here fails in plain training: the user's to see
         plan, refusals = _first_exact(meta_gradient, trial)
         possible = _possible(trial) if plan is None and meta_gradient != "auto" else []
     reasons = "; ".join(refusals)

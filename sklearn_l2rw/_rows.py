@@ -27,17 +27,12 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from ._tree import map_leaves
+from ._labels import as_labels
+from ._tree import leaves, map_leaves
 
 
 def _is_array(x: Any) -> bool:
     return isinstance(x, (np.ndarray, Tensor, sparse.csr_matrix, sparse.csr_array))
-
-
-def _leaves(X: Any) -> list[Any]:
-    found: list[Any] = []
-    map_leaves(found.append, X)
-    return found
 
 
 def _take(x: Any, indices: Any) -> Tensor:
@@ -72,43 +67,49 @@ class Rows(Dataset[Any]):
             return self
 
 
-def as_rows(dataset: Any, encode: Callable[[Any], Tensor]) -> Rows | None:
-    """Rows of a data set that holds arrays; None for any other, which is to be asked item by item.
+def arrays_of(dataset: Any) -> tuple[Any, Any] | None:
+    """X and y of a data set that holds arrays; None for one that is to be asked item by item.
 
-    Parameters
-    ----------
-    dataset : torch.utils.data.Dataset
-        skorch's own Dataset or a TensorDataset (subclasses may compute their items), or a
-        Subset of one.
-    encode : callable
-        Turns y into a tensor of targets.
-
+    Arrays are held by skorch's own Dataset and by a TensorDataset (subclasses may compute their
+    items), and by a Subset of such.
     """
-    indices = None
     if type(dataset) is Subset:
-        dataset, indices = dataset.dataset, np.asarray(dataset.indices)
-    if type(dataset) is SkorchDataset:
-        X, y = dataset.X, dataset.y
-    elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:
-        X, y = dataset.tensors
-    else:
+        held = arrays_of(dataset.dataset)
+        if held is None:
+            return None
+        indices = np.asarray(dataset.indices, dtype=np.int64)
+        X, y = (map_leaves(lambda x: x if x is None else x[indices], part) for part in held)
+        return X, y
+    if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
+        return dataset.tensors
+    if type(dataset) is not SkorchDataset:
         return None
-    if not all(_is_array(x) for x in _leaves(X)):
+    X = dataset.X
+    y = None if dataset.y is None else as_labels(dataset.y)
+    return (X, y) if all(_is_array(x) for x in leaves(X)) else None
+
+
+def as_rows(dataset: Any, encode: Callable[[Any], Tensor]) -> Rows | None:
+    """Rows of a data set that holds arrays, with targets as `encode` makes them of y."""
+    held = arrays_of(dataset)
+    if held is None:
         return None
-    targets = torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y)
-    if indices is None:
-        return Rows(X, targets)
-    return Rows(map_leaves(lambda x: x[indices], X), targets[torch.as_tensor(indices)])
+    X, y = held
+    return Rows(X, torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y))
 
 
 def batch_loader(
-    rows: Rows, batch_size: int, *, shuffle: bool = False, drop_last: bool = False
+    rows: Rows,
+    generator: torch.Generator | None,
+    *,
+    batch_size: int,
+    shuffle: bool = False,
+    drop_last: bool = False,
 ) -> DataLoader[Any]:
-    """Loader of whole batches."""
-    order: Sampler[int] = RandomSampler(rows) if shuffle else SequentialSampler(rows)
+    """Loader of whole batches; None for the global generator."""
+    order: Sampler[int]
+    order = RandomSampler(rows, generator=generator) if shuffle else SequentialSampler(rows)
     batches = BatchSampler(order, batch_size, drop_last)
-    # A DataLoader draws a seed for workers that it does not have: prediction need not.
-    generator = None if shuffle else torch.Generator()
     return DataLoader(rows, sampler=batches, batch_size=None, generator=generator)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import Tensor
+
 
 def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
     """Apply a function to each array of X, which may be a dict or a sequence of arrays."""
@@ -13,3 +15,15 @@ def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
     if type(X) in (tuple, list):  # not a PackedSequence, which is a named tuple
         return [map_leaves(function, value) for value in X]
     return function(X)
+
+
+def own(X: Any) -> Any:
+    """Copy of the tensors of X, for a module that may write into its input."""
+    return map_leaves(lambda x: x.clone() if isinstance(x, Tensor) else x, X)
+
+
+def leaves(X: Any) -> list[Any]:
+    """Arrays of X, in order."""
+    found: list[Any] = []
+    map_leaves(found.append, X)
+    return found

@@ -12,8 +12,8 @@ the directional derivative of ``f_i`` along ``v``. It is here called the *slope*
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -159,6 +159,17 @@ def forward(objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:
         return _tangent_pass(objective, batch, tangents, track=True)
 
 
+@contextmanager
+def _no_fast_path() -> Iterator[None]:
+    """Without the attention layers' fused inference, which rounds in other ways."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
 def forward_separate(
     objective: nn.Module,
     batch: Any,
@@ -169,7 +180,7 @@ def forward_separate(
 
     ``extra`` makes a context for that pass.
     """
-    with torch.no_grad(), no_trace(objective), extra():
+    with torch.no_grad(), no_trace(objective), _no_fast_path(), extra():
         slopes = _tangent_pass(objective, batch, tangents, track=False).slopes
     with torch.enable_grad():
         losses, output = objective(batch)
@@ -215,7 +226,7 @@ def finite_difference(objective: nn.Module, batch: Any, tangents: Tangents) -> P
         for step in (h, -h):
             torch._foreach_copy_(chosen, before)
             torch._foreach_add_(chosen, directions, alpha=step)
-            with torch.no_grad(), no_trace(objective):
+            with torch.no_grad(), no_trace(objective), _no_fast_path():
                 ends.append(objective(batch)[0])
     finally:
         torch._foreach_copy_(chosen, before)

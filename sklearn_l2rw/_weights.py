@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ._parameters import MetaParameters, select_parameters
 from ._plan import META_GRADIENTS, Plan, choose_plan
 from ._state import no_trace
+from ._tree import own
 
 
 def normalize(slopes: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ class _Objective(nn.Module):
         self.loss = loss
 
     def forward(self, batch: tuple[Any, Any]) -> tuple[Tensor, Any]:
-        X, y = batch
+        X, y = own(batch[0]), batch[1]
         if isinstance(X, Mapping):
             output = self.module(**X)
         elif isinstance(X, (tuple, list)):

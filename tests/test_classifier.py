@@ -328,12 +328,12 @@ def test_first_partial_fit_is_a_fit() -> None:
 
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
 def test_training_goes_on_from_initialized_parameters(how: str) -> None:
-    net = make_net(warm_start=True).initialize()
+    net = make_net(warm_start=True, max_epochs=1).initialize()
     with torch.no_grad():
         for p in net.module_.parameters():
             p.fill_(0.01)
     before = state_of(net.module_)
-    net = net.partial_fit(X, Y, epochs=1) if how == "partial_fit" else net.fit(X, Y, epochs=1)
+    net = net.partial_fit(X, Y) if how == "partial_fit" else net.fit(X, Y)
     assert max(float((before[n] - p).abs().max()) for n, p in state_of(net.module_).items()) < 0.4
     assert net.score(X, Y) >= 0.0
     assert net.classes_.tolist() == [0, 1]

@@ -54,14 +54,20 @@ class Case:
     tolerance: float = 1e-5
 
 
-def _cast(x: Any, dtype: torch.dtype) -> Any:
+def cast(x: Any, dtype: torch.dtype) -> Any:
+    """Floating-point and complex tensors in this precision; nested in any way."""
     if isinstance(x, dict):
-        return {name: _cast(value, dtype) for name, value in x.items()}
+        return {name: cast(value, dtype) for name, value in x.items()}
     if isinstance(x, tuple):
-        return tuple(_cast(value, dtype) for value in x)
+        return tuple(cast(value, dtype) for value in x)
     if x.is_complex():
         return x.to(dtype.to_complex())
     return x.to(dtype) if x.is_floating_point() else x
+
+
+def cast_module(module: nn.Module, dtype: torch.dtype) -> None:
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = cast(tensor.data, dtype)
 
 
 def build(case: Case, dtype: torch.dtype, seed: int = SEED) -> z.Problem:
@@ -72,9 +78,8 @@ def build(case: Case, dtype: torch.dtype, seed: int = SEED) -> z.Problem:
         batch, clean_batch = ((case.X(n), case.y(n)) for n in (N, M))
     for holder in (module, loss):
         if isinstance(holder, nn.Module):
-            for tensor in (*holder.parameters(), *holder.buffers()):
-                tensor.data = _cast(tensor.data, dtype)
-    return z.Problem(module, loss, _cast(batch, dtype), _cast(clean_batch, dtype))
+            cast_module(holder, dtype)
+    return z.Problem(module, loss, cast(batch, dtype), cast(clean_batch, dtype))
 
 
 def for_oracle(problem: z.Problem) -> z.Problem:

@@ -144,7 +144,7 @@ def transformer(n_layers: int | None = None, **settings: Any) -> Apply:
         encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=nested)
 
     def forward(m: Any, x: Tensor, padding: Tensor | None = None) -> Tensor:
-        return m.head(m.encoder(x, src_key_padding_mask=padding)[:, 0])  # type: ignore[no-any-return]
+        return m.head(m.encoder(x, src_key_padding_mask=padding).mean(1))  # type: ignore[no-any-return]
 
     return Apply(forward, encoder=encoder, head=head(6))
 
