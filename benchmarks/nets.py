@@ -35,6 +35,28 @@ class LeNet(nn.Module):
         return logits
 
 
+class LeNet5(nn.Sequential):
+    """The small convolutional net of LeCun et al. (1998): 784 pixels or 28x28 images to logits."""
+
+    def __init__(self, n_outputs: int = 2) -> None:
+        super().__init__(
+            nn.Flatten(),
+            nn.Unflatten(1, (1, 28, 28)),
+            nn.Conv2d(1, 6, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, n_outputs),
+        )
+
+
 class MLP(nn.Sequential):
     """Perceptron with two hidden layers: inputs of any shape (n, ...) to logits."""
 

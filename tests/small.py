@@ -43,7 +43,7 @@ class Probabilities(MLP):
         return super().forward(X).softmax(1)
 
 
-class Record(Callback):  # type: ignore[misc]
+class Record(Callback):
     """Remembers what callbacks are told and what the net is at the ends of steps."""
 
     def __init__(self) -> None:
@@ -126,13 +126,15 @@ class Watched(MLP):
 class CountSteps(Record):
     """Begins a list of clean passes for each step."""
 
-    def on_batch_begin(self, net: Any, batch: Any = None, **kwargs: Any) -> None:
-        super().on_batch_begin(net, batch, **kwargs)
+    def on_batch_begin(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        super().on_batch_begin(net, batch, training, **kwargs)
         CLEAN_PASSES.append([])
         Watched.in_step = True
 
-    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
-        super().on_batch_end(net, **kwargs)
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        super().on_batch_end(net, training, **kwargs)
         Watched.in_step = False
 
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-import io
-import pickle
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 import sklearn
 import torch
-from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from sklearn_l2rw import L2RWClassifier
 from tests.reference import literal_training, literal_weights
 from tests.small import (
     MLP,
-    SETTINGS,
     X_CLEAN,
     Y_CLEAN,
     Y_NOISY,
@@ -321,6 +312,12 @@ def test_warm_start_continues() -> None:
     assert same_state(state_of(halves.module_), state_of(continued.module_))
 
 
+def test_training_after_initialize_is_a_fit() -> None:
+    net = make_net(module__dropout=0.3).initialize().partial_fit(X, Y_NOISY)
+    expected = make_net(module__dropout=0.3).fit(X, Y_NOISY)
+    assert same_state(state_of(net.module_), state_of(expected.module_))
+
+
 def test_first_partial_fit_is_a_fit() -> None:
     first = make_net().partial_fit(X, Y_NOISY)
     assert same_state(state_of(first.module_), state_of(make_net().fit(X, Y_NOISY).module_))
@@ -337,96 +334,3 @@ def test_training_goes_on_from_initialized_parameters(how: str) -> None:
     assert max(float((before[n] - p).abs().max()) for n, p in state_of(net.module_).items()) < 0.4
     assert net.score(X, Y) >= 0.0
     assert net.classes_.tolist() == [0, 1]
-
-
-# Copies
-
-
-def test_pickle_joblib_and_deepcopy(tmp_path: Path) -> None:
-    net = make_net(clean_batch_size=3, optimizer__momentum=0.9).fit(X, Y_NOISY)
-    joblib.dump(net, tmp_path / "net.joblib")
-    copies = [
-        pickle.loads(pickle.dumps(net)),
-        joblib.load(tmp_path / "net.joblib"),
-        copy.deepcopy(net),
-    ]
-    expected = net.predict_proba(X)
-    continued = state_of(copy.deepcopy(net).partial_fit(X, Y_NOISY).module_)
-    for other in copies:
-        np.testing.assert_array_equal(other.predict_proba(X), expected)
-        np.testing.assert_array_equal(other.predict(X), net.predict(X))
-        assert len(other.history) == 2
-        assert same_state(state_of(other.partial_fit(X, Y_NOISY).module_), continued)
-    np.testing.assert_array_equal(net.predict_proba(X), expected)
-
-
-def test_unfitted_copies() -> None:
-    net = make_net()
-    for other in (clone(net), pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
-        assert same_state(state_of(other.fit(X, Y).module_), state_of(make_net().fit(X, Y).module_))
-
-
-def test_clone_is_unfitted_and_fits_the_same() -> None:
-    net = make_net(clean_batch_size=3, callbacks__gradient_clipping=None).fit(X, Y)
-    other = clone(net)
-    assert not other.initialized_
-    assert other.get_params()["clean_batch_size"] == 3
-    assert same_state(state_of(other.fit(X, Y).module_), state_of(net.module_))
-
-
-def test_save_and_load_parameters() -> None:
-    net = make_net(classes=[0, 1], optimizer__momentum=0.9).fit(X, Y)
-    files = {f"f_{name}": io.BytesIO() for name in ("params", "optimizer", "criterion")}
-    net.save_params(**files)
-    for file in files.values():
-        file.seek(0)
-    other = make_net(classes=[0, 1], optimizer__momentum=0.9, random_state=9).initialize()
-    other.load_params(**files)
-    np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
-    np.testing.assert_array_equal(other.predict(X), net.predict(X))
-    other.partial_fit(X, Y)
-    assert len(other.history) == 2
-
-
-def test_prediction_needs_no_clean_set() -> None:
-    net = make_net().fit(X, Y)
-    expected = net.predict(X)
-    net.clean_set = None
-    np.testing.assert_array_equal(net.predict(X), expected)
-
-
-# Parameters
-
-
-def test_set_and_get_params() -> None:
-    net = make_net()
-    net.set_params(lr=0.3, clean_batch_size=4, meta_gradient="double_backward", module__hidden=3)
-    params = net.get_params()
-    assert (params["lr"], params["clean_batch_size"], params["module__hidden"]) == (0.3, 4, 3)
-    net.fit(X, Y)
-    assert net.meta_gradient_ == "double_backward"
-    assert net.module_.inner.out_features == 3
-    assert net.optimizer_.param_groups[0]["lr"] == 0.3
-
-
-def test_clean_set_set_after_a_fit_counts() -> None:
-    net = make_net(Watched, callbacks=[("count", CountSteps())]).fit(X, Y)
-    assert {len(rows) for rows in clean_rows_by_step()} == {8}
-    net.set_params(clean_set=(X_CLEAN[:4], Y_CLEAN[:4])).partial_fit(X, Y)
-    assert {len(rows) for rows in clean_rows_by_step()} == {4}
-
-
-def test_misspelt_parameter() -> None:
-    net = L2RWClassifier(MLP, clean_set=SETTINGS["clean_set"], clean_batch_sizes=3)
-    with pytest.raises((TypeError, ValueError), match="clean_batch_sizes"):
-        net.fit(X, Y)
-
-
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_grid_search(n_jobs: int | None) -> None:
-    grid = {"lr": [1e-6, 0.3], "module__hidden": [2, 5]}
-    net = make_net(max_epochs=5)
-    search = GridSearchCV(net, grid, cv=2, n_jobs=n_jobs, error_score="raise").fit(X, Y)
-    assert search.best_params_["lr"] == 0.3
-    best = make_net(max_epochs=5, **search.best_params_).fit(X, Y)
-    assert same_state(state_of(search.best_estimator_.module_), state_of(best.module_))

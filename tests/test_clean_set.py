@@ -48,7 +48,7 @@ FORMS: dict[str, Any] = {
     "lists": (X_CLEAN.tolist(), Y_CLEAN.tolist()),
     "tensors": (torch.as_tensor(X_CLEAN), torch.as_tensor(Y_CLEAN)),
     "float64": (X_CLEAN.astype(np.float64), Y_CLEAN.astype(np.int32)),
-    "frame": (pd.DataFrame(X_CLEAN, columns=list("abcd")), pd.Series(Y_CLEAN, index=range(8, 0, -1))),
+    "frame": (pd.DataFrame(X_CLEAN, columns=list("abcd")), pd.Series(Y_CLEAN, range(8, 0, -1))),
     "CSR": (sparse.csr_matrix(X_CLEAN), Y_CLEAN),
     "CSR array": (sparse.csr_array(X_CLEAN), Y_CLEAN),
     "TensorDataset": TensorDataset(torch.as_tensor(X_CLEAN), torch.as_tensor(Y_CLEAN)),
@@ -99,7 +99,7 @@ def test_default_size_is_that_of_the_training_batch() -> None:
 
 
 def test_full_training_batch() -> None:
-    """skorch's ``batch_size=-1`` stands for all rows, so all of the clean set is the clean batch."""
+    """skorch's ``batch_size=-1`` stands for all rows: all of the clean set is the clean batch."""
     assert drawn(batch_size=-1, max_epochs=3) == [tuple(range(8))] * 3
     assert [len(rows) for rows in drawn(batch_size=-1, clean_batch_size=3)] == [3, 3]
 
@@ -148,7 +148,11 @@ def test_clean_batches_have_a_generator_of_their_own() -> None:
 def test_repeated_partial_fit_uses_the_whole_clean_set() -> None:
     """One step at a time, as in online learning."""
     net = make_net(
-        Watched, callbacks=[("count", CountSteps())], clean_batch_size=2, batch_size=-1, max_epochs=1
+        Watched,
+        callbacks=[("count", CountSteps())],
+        clean_batch_size=2,
+        batch_size=-1,
+        max_epochs=1,
     )
     for _ in range(12):
         net.partial_fit(X, Y)

@@ -243,7 +243,8 @@ class _Joint(nn.Module):
 
     def forward(self, X: Tensor, y: Tensor) -> Tensor:
         logits, hidden = self.module(X)
-        return F.cross_entropy(logits, y, reduction="none") + 0.1 * hidden.square().mean(1)
+        penalty: Tensor = 0.1 * hidden.square().mean(1)
+        return F.cross_entropy(logits, y, reduction="none") + penalty
 
 
 def test_the_module_instance_is_not_altered() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, LRScheduler
 from skorch.exceptions import NotInitializedError
 from torch import Tensor
 
@@ -28,7 +28,7 @@ class Fragile(MLP):
         return super().forward(X) + torch.where(X[:, :1] == MARK, torch.nan, 0.0)
 
 
-class Explode(Callback):  # type: ignore[misc]
+class Explode(Callback):
     """Raises in a certain step of a fit, when it is armed."""
 
     step: int | None = None
@@ -63,7 +63,7 @@ def no_clean_set(net: Any, explode: Explode, fit: Callable[..., Any]) -> None:
     net.clean_set = clean_set
 
 
-def nan_in_X(net: Any, explode: Explode, fit: Callable[..., Any]) -> None:
+def nan_in_inputs(net: Any, explode: Explode, fit: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match="NaN"):
         fit(np.full_like(X, np.nan), Y)
 
@@ -74,7 +74,7 @@ def other_labels(net: Any, explode: Explode, fit: Callable[..., Any]) -> None:
 
 
 def nan_loss(net: Any, explode: Explode, fit: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="epoch .* batch 2"):
+    with pytest.raises(ValueError, match=r"epoch .* batch 2"):
         fit(MARKED, Y)
 
 
@@ -90,7 +90,7 @@ def error_at(step: int, error: type[BaseException] = RuntimeError) -> Callable[.
 
 FAILURES: dict[str, Any] = {
     "no clean set": no_clean_set,
-    "NaN in X": nan_in_X,
+    "NaN in X": nan_in_inputs,
     "other labels": other_labels,
     "NaN loss": nan_loss,
     "first step": error_at(1),
@@ -139,7 +139,8 @@ def test_a_fitted_estimator_is_as_it_was(how: str, failure: str) -> None:
     # What comes next is what would have come.
     net.partial_fit(X, Y)
     untouched.partial_fit(X, Y)
-    assert same_state(state_of(net.module_), state_of(untouched.module_))
+    same = same_state(state_of(net.module_), state_of(untouched.module_))
+    assert same, "training does not go on as it would have"
     assert len(net.history) == 4
 
 
@@ -157,18 +158,13 @@ def test_an_estimator_that_was_not_fitted_is_not(failure: str) -> None:
     assert same_state(state_of(net.fit(X, Y).module_), state_of(fresh.fit(X, Y).module_))
 
 
-def test_learning_rate_and_callbacks_after_a_failure() -> None:
-    callbacks: list[Any] = [
-        ("schedule", LRScheduler("StepLR", step_size=1, gamma=0.5)),
-        ("stop", EarlyStopping("train_loss", patience=10)),
-    ]
-    net, explode = fragile_net(callbacks=callbacks)
+def test_learning_rate_after_a_failure() -> None:
+    schedule = LRScheduler("StepLR", step_size=1, gamma=0.5)
+    net, explode = fragile_net(callbacks=[("schedule", schedule)])
     net.fit(X, Y)
-    best = net.callbacks_[-2][1].__dict__.get("dynamic_threshold_")
     rate = net.optimizer_.param_groups[0]["lr"]
     FAILURES["second epoch"](net, explode, net.partial_fit)
     assert net.optimizer_.param_groups[0]["lr"] == rate
-    assert net.callbacks_[-2][1].__dict__.get("dynamic_threshold_") == best
     assert len(net.history) == 2
 
 

@@ -28,12 +28,15 @@ class Line(nn.Module):
         return torch.cat([-self.w * X, self.w * X], 1)
 
 
+LINE_CLEAN = (np.array([[1], [-1]], dtype=np.float32), [1, 0])
+
+
 def line_net(**settings: Any) -> L2RWClassifier:
     """Steps too small to matter, on batches of four in the order of the rows."""
     return make_net(
         Line,
         **{
-            "clean_set": ([[1.0], [-1.0]], [1, 0]),
+            "clean_set": LINE_CLEAN,
             "iterator_train__shuffle": False,
             "batch_size": 4,
             "lr": 1e-12,
@@ -59,8 +62,7 @@ def line_data() -> tuple[Any, Any]:
 
 def fit_line(**settings: Any) -> tuple[L2RWClassifier, Record]:
     record = Record()
-    net = line_net(clean_set=(np.float32([[1], [-1]]), [1, 0]), callbacks=[("record", record)],
-                   max_epochs=2, **settings)  # fmt: skip
+    net = line_net(callbacks=[("record", record)], max_epochs=2, **settings)
     return net.fit(*line_data()), record
 
 
@@ -108,10 +110,10 @@ def test_values_by_epoch() -> None:
 def test_a_batch_without_weights_leaves_the_parameters() -> None:
     record = Record()
     net = make_net(
-        Line, clean_set=(np.float32([[1], [-1]]), [1, 0]), iterator_train__shuffle=False,
+        Line, clean_set=LINE_CLEAN, iterator_train__shuffle=False,
         batch_size=4, lr=0.5, max_epochs=1, callbacks=[("record", record)],
     )  # fmt: skip
-    rows = np.float32([[1], [2], [3], [4]] * 2)
+    rows = np.array([[1], [2], [3], [4]] * 2, dtype=np.float32)
     net.fit(rows, [0] * 4 + [1] * 4)
     assert record.weights[0].tolist() == [0] * 4
     assert float(record.parameters[0]["w"]) == 0
@@ -126,7 +128,7 @@ def test_keys_and_types() -> None:
     for row in net.history:
         for key in (*KEYS, "train_loss"):
             kind = int if key == "zero_batches" else float
-            assert type(row[key]) is kind, key
+            assert isinstance(row[key], kind), key
             assert all(type(batch[key]) is kind for batch in row["batches"]), key
     assert net.history[:, "batches", :, "clean_loss"] != []
     json.dumps(net.history.to_list())
@@ -186,7 +188,7 @@ def test_callbacks_get_numbers_of_the_step() -> None:
     """A callback at the end of a batch sees loss, output, weights and clean loss."""
     seen: list[dict[str, Any]] = []
 
-    class Look(Callback):  # type: ignore[misc]
+    class Look(Callback):
         def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
             seen.append(kwargs)
             last = net.history[-1, "batches", -1]
@@ -219,15 +221,17 @@ def test_no_graph_is_kept_in_the_history() -> None:
 # Interrupted training
 
 
-class InterruptAt(Callback):  # type: ignore[misc]
+class InterruptAt(Callback):
     """What Ctrl-C does in a step of an epoch."""
 
     def __init__(self, epoch: int, batch: int, when: str = "on_batch_begin") -> None:
         self.epoch, self.batch, self.when = epoch, batch, when
+        self.done = False
 
     def _maybe(self, net: Any, when: str) -> None:
         here = (len(net.history), len(net.history[-1, "batches"]))
-        if when == self.when and here == (self.epoch, self.batch):
+        if not self.done and when == self.when and here == (self.epoch, self.batch):
+            self.done = True
             raise KeyboardInterrupt
 
     def on_batch_begin(self, net: Any, batch: Any = None, **kwargs: Any) -> None:
@@ -244,9 +248,8 @@ class InterruptAt(Callback):  # type: ignore[misc]
 @pytest.mark.parametrize(("epoch", "batch"), [(1, 1), (1, 2), (3, 1), (3, 2), (3, 3)])
 def test_interrupt_keeps_what_was_trained(epoch: int, batch: int, when: str) -> None:
     record = Record()
-    net = make_net(
-        max_epochs=5, callbacks=[("record", record), ("stop", InterruptAt(epoch, batch, when))]
-    )
+    stop = InterruptAt(epoch, batch, when)
+    net = make_net(max_epochs=5, callbacks=[("record", record), ("stop", stop)])
     state = torch.get_rng_state()
     net.fit(X, Y)
     assert torch.equal(torch.get_rng_state(), state)
@@ -260,6 +263,6 @@ def test_interrupt_keeps_what_was_trained(epoch: int, batch: int, when: str) -> 
     json.dumps(net.history.to_list())
     for row in net.history[: epoch - 1]:
         assert all(key in row for key in KEYS)
-    net.set_params(callbacks__stop=None).partial_fit(X, Y)
+    net.partial_fit(X, Y)
     assert len(net.history) == epoch + 5
     assert all(key in net.history[-1] for key in KEYS)

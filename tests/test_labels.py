@@ -146,9 +146,9 @@ def test_epoch_scoring_with_string_labels(on_train: bool, use_caching: bool) -> 
         ("f1", EpochScoring("f1_macro", on_train=on_train, use_caching=use_caching)),
     ]
     net = fitted(names, train_split=ValidSplit(3, stratified=True), callbacks=scores, max_epochs=3)
+    codes = [scores[0], ("own2", scores[2][1]), ("f1", scores[2][1])]
     plain = make_net(
-        train_split=ValidSplit(3, stratified=True), max_epochs=3,
-        callbacks=[("f1", EpochScoring("f1_macro", on_train=on_train, use_caching=use_caching))],
+        train_split=ValidSplit(3, stratified=True), max_epochs=3, callbacks=codes
     ).fit(X, Y)  # fmt: skip
     assert net.history[:, "f1_macro"] == plain.history[:, "f1_macro"]
     assert all(0 <= score <= 1 for score in net.history[:, "own"])

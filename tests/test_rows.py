@@ -136,7 +136,7 @@ FORMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("form", list(FORMS))
-def test_forms_of_X(form: str) -> None:
+def test_forms_of_inputs(form: str) -> None:
     given = FORMS[form]
     atol = 1e-2 if form == "float16" else 1e-6
     expected, _ = run()
@@ -161,7 +161,8 @@ class TwoInputs(nn.Module):
         self.right = nn.Linear(2, 2)
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        return torch.tanh(self.left(left)) + self.right(right)
+        output: Tensor = torch.tanh(self.left(left)) + self.right(right)
+        return output
 
 
 class Sequenced(TwoInputs):
@@ -212,7 +213,7 @@ mirrored = TensorDataset(torch.as_tensor(X[::-1].copy()), torch.as_tensor(Y[::-1
 DATA_SETS: dict[str, Any] = {
     "TensorDataset": tensors,
     "skorch's": SkorchDataset(X, Y),
-    "skorch's frame": SkorchDataset({"X": X}, Y),
+    "skorch's dict": SkorchDataset({"X": X}, Y),
     "Subset": Subset(mirrored, list(range(41, -1, -1))),
     "Subset of skorch's": Subset(SkorchDataset(X[::-1], Y[::-1]), list(range(41, -1, -1))),
     "Subset by array": Subset(mirrored, np.arange(41, -1, -1)),  # type: ignore[arg-type]
@@ -228,7 +229,9 @@ DATA_SETS: dict[str, Any] = {
 def test_data_sets(kind: str, with_labels: bool) -> None:
     data = DATA_SETS[kind]
     expected, _ = run()
-    settings = {"clean_set": ({"X": X_CLEAN}, Y_CLEAN)} if kind == "skorch's frame" else {}
+    settings: dict[str, Any] = {}
+    if kind == "skorch's dict":
+        settings["clean_set"] = ({"X": X_CLEAN}, Y_CLEAN)
     if not with_labels and "own" in kind:
         settings["classes"] = [0, 1]  # which cannot be known
     net, record = run(data, Y if with_labels else None, **settings)
@@ -248,7 +251,7 @@ class Negated(TensorDataset):
     """A subclass may compute its items."""
 
     def __getitem__(self, index: Any) -> Any:
-        rows, label = super().__getitem__(index)
+        rows, label = super().__getitem__(index)  # type: ignore[no-untyped-call]
         return -rows, label
 
 
@@ -259,7 +262,7 @@ def test_subclass_of_a_known_data_set_is_asked() -> None:
     assert same_state(state_of(net.module_), state_of(expected.module_), atol=1e-5)
 
 
-class Scaled(SkorchDataset):  # type: ignore[misc]
+class Scaled(SkorchDataset):
     def transform(self, X: Any, y: Any) -> Any:
         rows, label = super().transform(X, y)
         return 2 * rows, label

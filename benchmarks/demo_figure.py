@@ -1,0 +1,102 @@
+"""The figure of the demo: errors by arm, and the weights that right and flipped examples get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import Callback
+
+from benchmarks.arms import ARMS, Training, l2rw
+from benchmarks.problems import Problem
+from sklearn_l2rw import example_weights
+
+
+class WeightTrace(Callback):
+    """Mean weight of each training example relative to uniform, over the epochs of a fit.
+
+    At the end of each epoch all examples are weighed once more, in shuffled batches.
+    """
+
+    def __init__(self, data: Problem, batch_size: int) -> None:
+        self.data = data
+        self.batch_size = batch_size
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.sum_ = np.zeros(len(self.data.y))
+        self.n_ = 0
+        self.generator_ = torch.Generator().manual_seed(0)
+        self.loss_ = torch.nn.CrossEntropyLoss(reduction="none")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        X, y = torch.as_tensor(self.data.X), torch.as_tensor(self.data.y)
+        clean = tuple(torch.as_tensor(part) for part in self.data.clean_set)
+        order = torch.randperm(len(y), generator=self.generator_)
+        for rows in torch.split(order, self.batch_size):
+            batch = X[rows], y[rows]
+            weights = example_weights(net.module_, self.loss_, batch, (clean[0], clean[1]))
+            self.sum_[rows.numpy()] += weights.numpy() * len(rows)
+        self.n_ += 1
+
+
+def learned_weights(data: Problem, training: Training, lr: float, seed: int = 0) -> NDArray[Any]:
+    """Mean relative weight (1 is uniform) of each training example over a fit, shape (n,)."""
+    trace = WeightTrace(data, training.batch_size)
+    l2rw(data, training, lr, seed, callbacks=[("trace", trace)])
+    weights: NDArray[Any] = trace.sum_ / trace.n_
+    return weights
+
+
+def draw(
+    rows: list[dict[str, Any]], data: Problem, training: Training, lr: float, path: str
+) -> None:
+    """Draw errors by arm for each problem, and the weights of the examples of one."""
+    from matplotlib.figure import Figure
+
+    problems = list(dict.fromkeys(row["problem"] for row in rows))
+    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(13, 4), layout="constrained")
+        axes = figure.subplots(1, len(problems) + 1, width_ratios=[1] * len(problems) + [1.2])
+        for ax, problem in zip(axes, problems, strict=False):
+            _draw_errors(ax, problem, [row for row in rows if row["problem"] == problem])
+        _draw_weights(axes[-1], learned_weights(data, training, lr), data, problems[-1])
+        figure.savefig(path, dpi=120)
+
+
+def _draw_errors(ax: Any, problem: str, rows: list[dict[str, Any]]) -> None:
+    for place, arm in enumerate(reversed(ARMS)):
+        errors = [row["error"] for row in rows if row["arm"] == arm]
+        color = "C3" if arm == "l2rw" else "C0"
+        ax.barh(place, np.mean(errors), color=color, alpha=0.35)
+        ax.scatter(errors, [place] * len(errors), color=color, s=12, zorder=3)
+    ax.set_yticks(range(len(ARMS)), list(reversed(ARMS)))
+    ax.set_xlabel("test error, % (dots: splits)")
+    ax.set_title(problem)
+    ax.set_xlim(left=0)
+
+
+def _draw_weights(ax: Any, weights: NDArray[Any], data: Problem, problem: str) -> None:
+    # A flipped four is labelled nine: its true class is the other one.
+    groups = {
+        f"{digit}, {state}": (data.y == code) & (data.flipped == (state == "flipped"))
+        for code, digit in enumerate(("4", "9"))
+        for state in ("right", "flipped")
+    }
+    random = np.random.RandomState(0)
+    for place, (name, members) in enumerate(groups.items()):
+        color = "C3" if name.endswith("flipped") else "C2"
+        jitter = place + random.uniform(-0.25, 0.25, members.sum())
+        ax.scatter(jitter, weights[members], color=color, s=10, alpha=0.5)
+        if members.any():
+            ax.hlines(weights[members].mean(), place - 0.35, place + 0.35, color="black")
+    ax.axhline(1, color="grey", linewidth=0.8, linestyle=":")
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set_yticks([0, 0.5, 1, 2, 4, 8, 16], ["0", "0.5", "1", "2", "4", "8", "16"])
+    counts = [f"{name}\n(n={members.sum()})" for name, members in groups.items()]
+    ax.set_xticks(range(len(groups)), counts, fontsize=8)
+    ax.set_xlabel("label given, and whether it is right")
+    ax.set_ylabel("mean weight (1: uniform; line: mean)")
+    ax.set_title(f"learned weights: {problem}")
