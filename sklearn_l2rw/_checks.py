@@ -108,13 +108,15 @@ def check_clean_form(clean_set: Any) -> None:
             f"Got clean_set=None, but L2RW learns its weights from a clean set. Set clean_set to "
             f"{CLEAN_SET_FORMS}."
         )
-    if isinstance(clean_set, Dataset):
-        length = len(clean_set)  # type: ignore[arg-type]
+    if isinstance(clean_set, Dataset) and hasattr(clean_set, "__len__"):
+        length = len(clean_set)
     elif isinstance(clean_set, Sequence) and not isinstance(clean_set, str):
         length = _pair_length(clean_set)
     else:
+        lacks = " without a length" if isinstance(clean_set, Dataset) else ""
         raise TypeError(
-            f"Got clean_set of type {type(clean_set).__name__}, but expected {CLEAN_SET_FORMS}."
+            f"Got clean_set of type {type(clean_set).__name__}{lacks}, but expected "
+            f"{CLEAN_SET_FORMS}."
         )
     if length == 0:
         raise ValueError(

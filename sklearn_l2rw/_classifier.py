@@ -14,6 +14,7 @@ from skorch.callbacks import GradientNormClipping
 from skorch.dataset import unpack_data
 from skorch.utils import data_from_dataset, is_dataset
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
 from ._checks import (
     check_finite,
@@ -202,7 +203,7 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
         return self.encoder_.encode(y)
 
     def _encoded(self, dataset: Any) -> Any:
-        if not getattr(self, "fitting_", False):
+        if not getattr(self, "fitting_", False) or isinstance(dataset, IterableDataset):
             return dataset
         return Encoded(dataset, self._encode_known)
 

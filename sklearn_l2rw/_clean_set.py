@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import default_collate
 
 from ._rows import Rows
+
+
+class Position(NamedTuple):
+    """A place in a stream of clean batches: permutations, and batches drawn of the current one.
+
+    ``generator`` is the state that the current permutation was drawn from.
+    """
+
+    generator: Tensor
+    drawn: int = 0
+
+    @classmethod
+    def start(cls, seed: int) -> Position:
+        """Beginning of the stream of a seed."""
+        return cls(torch.Generator().manual_seed(seed).get_state())
 
 
 class CleanBatches:
@@ -29,18 +45,18 @@ class CleanBatches:
         Number of clean examples in a batch.
     device : str or torch.device
         Where batches are to be.
-    seed : int
-        Seed of the generator.
-
+    position : Position
+        Where to begin.
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int, device: str | torch.device, seed: int
+        self, dataset: Any, batch_size: int, device: str | torch.device, position: Position
     ) -> None:
         self.dataset = dataset.to(device) if isinstance(dataset, Rows) else dataset
         self.batch_size = min(batch_size, len(dataset))
         self.device = device
-        self.generator = torch.Generator().manual_seed(seed)
+        self.position = position
+        self._generator = torch.Generator()
         self._stream = self._draw()
         self._next: tuple[Any, Any] | None = None
 
@@ -48,6 +64,7 @@ class CleanBatches:
         """Draw the next clean batch."""
         batch = self.peek()
         self._next = None
+        self.position = self.position._replace(drawn=self.position.drawn + 1)
         return batch
 
     def peek(self) -> tuple[Any, Any]:
@@ -57,25 +74,24 @@ class CleanBatches:
         return self._next
 
     def _draw(self) -> Iterator[tuple[Any, Any]]:
-        if isinstance(self.dataset, Rows):
-            yield from self._draw_rows(self.dataset)
-        loader: DataLoader[Any] = DataLoader(
-            self.dataset, self.batch_size, shuffle=True, drop_last=True, generator=self.generator
-        )
-        while True:
-            for batch in loader:
-                yield self._on_device(batch)
-
-    def _draw_rows(self, rows: Rows) -> Iterator[tuple[Any, Any]]:
-        n = len(rows)
-        if self.batch_size == n:
-            batch = self._on_device(rows[list(range(n))])
+        if isinstance(self.dataset, Rows) and self.batch_size == len(self.dataset):
+            batch = self._on_device(self.dataset[list(range(self.batch_size))])
             while True:
                 yield batch
+        self._generator.set_state(self.position.generator)
+        skip = self.position.drawn
         while True:
-            order = torch.randperm(n, generator=self.generator)
-            for indices in torch.split(order, self.batch_size)[: n // self.batch_size]:
-                yield self._on_device(rows[indices.tolist()])
+            self.position = Position(self._generator.get_state(), skip)
+            order = torch.randperm(len(self.dataset), generator=self._generator)
+            batches = torch.split(order, self.batch_size)[: len(self.dataset) // self.batch_size]
+            for indices in batches[skip:]:
+                yield self._on_device(self._at(indices.tolist()))
+            skip = 0
+
+    def _at(self, indices: list[int]) -> Any:
+        if isinstance(self.dataset, Rows):
+            return self.dataset[indices]
+        return default_collate([self.dataset[i] for i in indices])
 
     def _on_device(self, batch: Any) -> tuple[Any, Any]:
         X, y = unpack_data(batch)

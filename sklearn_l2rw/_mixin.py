@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ._checks import check_clean_form, check_parameters
-from ._clean_set import CleanBatches
+from ._clean_set import CleanBatches, Position
 from ._epoch_log import Deferred, EpochLog, check_losses
 from ._parameters import MetaParameters, select_parameters, trainable
 from ._random import seeded
@@ -25,7 +25,7 @@ from ._tree import map_leaves, own
 from ._weights import per_example
 
 _WHILE_FITTING = ("reweighting_", "epoch_log_")
-_NOT_PICKLED = (*_WHILE_FITTING, "clean_batches_")
+_NOT_PICKLED = (*_WHILE_FITTING, "fitting_")
 _ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
 
 
@@ -99,9 +99,10 @@ class L2RWMixin:
             with seeded(self.random_state, str(net.device), resume) as states:
                 net.fitting_ = True
                 if not keep:
-                    vars(net).pop("clean_batches_", None)
+                    vars(net).pop("clean_position_", None)
                 try:
                     yield
+                    net.clean_position_ = net.reweighting_.clean_batches.position
                 finally:
                     net.fitting_ = False
                     for name in _WHILE_FITTING:
@@ -123,6 +124,14 @@ class L2RWMixin:
             super().initialize()  # type: ignore[misc]
         net.generator_states_ = states
         return self
+
+    def set_params(self, **kwargs: Any) -> Any:
+        """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""
+        net: Any = self
+        if not net.initialized_ or getattr(net, "fitting_", False):
+            return super().set_params(**kwargs)  # type: ignore[misc]
+        with seeded(self.random_state, str(net.device), None):  # the module may be made anew
+            return super().set_params(**kwargs)  # type: ignore[misc]
 
     def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         super().initialize_module(*args, **kwargs)  # type: ignore[misc]
@@ -234,13 +243,12 @@ class L2RWMixin:
 
     def _start_reweighting(self) -> None:
         net: Any = self
-        source, clean = getattr(net, "clean_batches_", (None, None))
-        if clean is None or source is not self.clean_set:  # else partial_fit goes on drawing
-            dataset = self._clean_dataset()
-            size = net.batch_size if self.clean_batch_size is None else self.clean_batch_size
-            size = len(dataset) if size == -1 else int(size)
-            clean = CleanBatches(dataset, size, net.device, seed=torch.initial_seed())
-            net.clean_batches_ = self.clean_set, clean
+        dataset = self._clean_dataset()
+        size = net.batch_size if self.clean_batch_size is None else self.clean_batch_size
+        size = len(dataset) if size == -1 else int(size)
+        # partial_fit goes on drawing where the last fit stopped
+        position = getattr(net, "clean_position_", None) or Position.start(torch.initial_seed())
+        clean = CleanBatches(dataset, size, net.device, position)
         self._check_clean_batch(clean.peek())
         net._set_training(True)
         net.reweighting_ = Reweighting(_NetObjective(net), clean, self.meta_gradient, self._select)

@@ -35,9 +35,8 @@ from ._ways import (
     clean_gradient,
     dense,
     double_backward,
+    dual_numbers,
     finite_difference,
-    forward,
-    forward_separate,
     inner,
 )
 
@@ -108,11 +107,10 @@ def _candidates(meta_gradient: str) -> list[Plan]:
     contexts: list[Context] = [nullcontext, plain_kernels]
     if "torch._dynamo" in sys.modules:  # something was compiled
         contexts.append(uncompiled)
-        extra = partial(forward_separate, extra=uncompiled)
+        extra = partial(dual_numbers, extra=uncompiled)
         plans.append(Plan("forward", along(extra)))
     for name, way in (
         ("forward", forward_on_graph),
-        ("forward", forward),
         ("double_backward", double_backward),
     ):
         plans += [Plan(name, along(way), context) for context in contexts]
@@ -143,14 +141,24 @@ class _Trial:
         self.parameters = parameters
         self.low_precision = False
         self._truths: dict[tuple[Context, int], _Truth] = {}
-        self.tangents = clean_gradient(objective, clean_batch, parameters, by_backward)[1]
+        self._tangents: dict[Context, dict[str, Tensor]] = {}
+        tangents = self.tangents(nullcontext)
         reached = clean_gradient(objective, clean_batch, parameters, by_grad)[1]
-        self.hidden = set(reached) != set(self.tangents)
-        dtypes = {v.dtype for v in self.tangents.values()}
+        self.hidden = set(reached) != set(tangents)
+        dtypes = {v.dtype for v in tangents.values()}
         self.tolerance = 1e-6 if dtypes <= {torch.float64, torch.complex128} else 1e-3
 
     def _state(self) -> list[Tensor]:
         return [torch.get_rng_state(), *(b.clone() for b in self.objective.buffers())]
+
+    def tangents(self, context: Context) -> dict[str, Tensor]:
+        """Clean gradient, by ``backward()``."""
+        if context not in self._tangents:
+            with context():
+                self._tangents[context] = clean_gradient(
+                    self.objective, self.batches[1], self.parameters, by_backward
+                )[1]
+        return self._tangents[context]
 
     def truth(self, context: Context, seed: int) -> _Truth:
         """Truth in a context, since kernels may draw random numbers in other ways."""
@@ -166,7 +174,7 @@ class _Trial:
             pairs = zip(everything, found, strict=True)
             gradient = {name: dense(g) for name, g in pairs if g is not None}
             slope = r.new_zeros(())
-            for name, v in self.tangents.items():
+            for name, v in self.tangents(context).items():
                 slope = slope + inner(gradient[name], v) if name in gradient else slope
             self._truths[context, seed] = _Truth(r, slope, gradient, state)
         return self._truths[context, seed]

@@ -138,25 +138,17 @@ def _load_forward_mode() -> None:
             forward_ad.make_dual(torch.zeros(1), torch.zeros(1))  # type: ignore[no-untyped-call]
 
 
-def _tangent_pass(objective: nn.Module, batch: Any, tangents: Tangents, *, track: bool) -> Pass:
-    _load_forward_mode()
-    parameters = dict(objective.named_parameters())
-    with forward_ad.dual_level():
-        duals: dict[str, Tensor] = {
-            name: forward_ad.make_dual(p if track else p.detach(), tangents[name])  # type: ignore[no-untyped-call]
-            for name, p in parameters.items()
-            if name in tangents
-        }
-        losses, output = functional_call(objective, duals, (batch,))
-        primal, slopes = forward_ad.unpack_dual(losses)  # type: ignore[no-untyped-call]
-    slopes = torch.zeros_like(primal) if slopes is None else slopes
-    return Pass(slopes.detach(), primal, output)
-
-
-def forward(objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:
-    """Dual numbers: parameters carry ``v``, the losses carry the slopes, in one pass."""
-    with torch.enable_grad():
-        return _tangent_pass(objective, batch, tangents, track=True)
+@contextmanager
+def _parameters_in_place(module: nn.Module) -> Iterator[None]:
+    """Put the parameters back on leaving: swapping forgets one that two names lead to."""
+    slots = [(m, dict(m._parameters)) for m in module.modules()]
+    try:
+        yield
+    finally:
+        for owner, parameters in slots:
+            for name, p in parameters.items():
+                if owner._parameters[name] is not p:
+                    owner._parameters[name] = p
 
 
 @contextmanager
@@ -170,21 +162,35 @@ def _no_fast_path() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(enabled)
 
 
-def forward_separate(
+def dual_numbers(
     objective: nn.Module,
     batch: Any,
     tangents: Tangents,
     extra: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> Pass:
-    """Dual numbers in a pass of their own, of which autograd records nothing.
+    """Parameters carry ``v``, the losses carry the slopes, in a pass of which nothing is recorded.
 
-    ``extra`` makes a context for that pass.
+    ``extra`` makes a context for that pass, so that the other can run compiled.
     """
-    with torch.no_grad(), no_trace(objective), _no_fast_path(), extra():
-        slopes = _tangent_pass(objective, batch, tangents, track=False).slopes
+    _load_forward_mode()
+    with (
+        torch.no_grad(),
+        no_trace(objective),
+        _parameters_in_place(objective),
+        _no_fast_path(),
+        extra(),
+        forward_ad.dual_level(),
+    ):
+        duals: dict[str, Tensor] = {
+            name: forward_ad.make_dual(p.detach(), tangents[name])  # type: ignore[no-untyped-call]
+            for name, p in objective.named_parameters()
+            if name in tangents
+        }
+        dual, _ = functional_call(objective, duals, (batch,))
+        slopes = forward_ad.unpack_dual(dual).tangent  # type: ignore[no-untyped-call]
     with torch.enable_grad():
         losses, output = objective(batch)
-    return Pass(slopes, losses, output)
+    return Pass(torch.zeros_like(losses) if slopes is None else slopes, losses, output)
 
 
 def double_backward(objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:

@@ -14,7 +14,7 @@ import torch
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import IterableDataset, Subset, TensorDataset
 
 from tests.small import (
     MLP,
@@ -102,6 +102,14 @@ FORM = (r"\(Xv, yv\)", "Dataset")
 )
 def test_form_of_the_clean_set(clean_set: Any, words: tuple[str, ...]) -> None:
     assert_refused(words, clean_set=clean_set)
+
+
+def test_clean_set_without_a_length() -> None:
+    class Stream(IterableDataset[Any]):
+        def __iter__(self) -> Any:
+            return zip(X_CLEAN, Y_CLEAN, strict=True)
+
+    assert_refused(("clean_set", "length|Iterable|Stream"), clean_set=Stream())
 
 
 @pytest.mark.parametrize(

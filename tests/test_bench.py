@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from benchmarks import bench_step, fits, step_report
-from benchmarks.bench_step import CASES, Case, check_weights, draw, peak_memory, run_case
+from benchmarks.bench_step import CASES, Case, draw, peak_memory, prepare, run_case
 from benchmarks.nets import MLP, GRUClassifier, TransformerClassifier
 from benchmarks.rivals import ARMS, INEXACT, Arm, Setting
 from tests.reference import literal_weights
@@ -85,9 +85,11 @@ def test_sequence_nets_are_checked_without_dropout(
 ) -> None:
     if arm in ("ours:layerwise", "torchopt"):
         pytest.skip("may refuse recurrent nets")
-    case = Case(partial(make, 3), (4, 3), 2, 6, 5, rounds=1, twice=True)
-    error = check_weights(case, arm, "cpu")
+    case = Case(partial(make, 3), (4, 3), 2, 6, 5, rounds=1, twice=True, dropout=True)
+    given, error = prepare(case, arm, "cpu")[1:]
     assert (error is None) == (arm == "plain")
+    assert given.net.training
+    assert make is GRUClassifier or any(getattr(m, "p", 0) == 0.5 for m in given.net.modules())
 
 
 def test_all_cases_make_nets_for_their_data() -> None:

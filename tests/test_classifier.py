@@ -269,6 +269,8 @@ def test_global_generators_and_configuration_are_as_they_were() -> None:
     net.predict(X)
     net.predict_proba(X)
     assert generators() == before
+    net.set_params(module__hidden=3)  # skorch makes a new module at once
+    assert generators() == before
 
 
 def test_initialize_follows_the_random_state() -> None:

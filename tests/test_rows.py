@@ -12,7 +12,7 @@ from scipy import sparse
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from tests.small import (
     MLP,
@@ -245,6 +245,20 @@ def test_data_set_of_which_the_labels_are_unknown() -> None:
     """skorch trains on it, if `classes` are known from it or not."""
     with pytest.raises((ValueError, TypeError, AttributeError), match="classes"):
         run(Items(), None)
+
+
+class Stream(IterableDataset[Any]):
+    """Rows without a length."""
+
+    def __iter__(self) -> Any:
+        return zip(X, Y.tolist(), strict=True)
+
+
+def test_iterable_data_set() -> None:
+    net, record = run(Stream(), None, classes=[0, 1], iterator_train__shuffle=False)
+    expected, _ = run(iterator_train__shuffle=False)
+    assert len(record.batches) == 6
+    assert same_state(state_of(net.module_), state_of(expected.module_), atol=1e-6)
 
 
 class Negated(TensorDataset):
