@@ -160,7 +160,66 @@ def transposed(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     return [next(found) if g.requires_grad else None for g in cotangents]
 
 
+def plus(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """``x + alpha y``: ``x' + alpha y'``."""
+    return (_sum(node, tangents[0], tangents[1], node._saved_alpha),)
+
+
+def minus(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """``x - alpha y``: ``x' - alpha y'``."""
+    return (_sum(node, tangents[0], tangents[1], -node._saved_alpha),)
+
+
+def _sum(node: Any, x: Optional, y: Optional, alpha: Any) -> Optional:
+    if y is not None:
+        y = y if alpha == 1 else y * alpha
+        x = y if x is None else x + y
+    return None if x is None else x.expand(tuple(node._input_metadata[0].shape))
+
+
+def times(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """``x y``: ``x' y + x y'``."""
+    x, y = tangents
+    by_x = None if x is None else x * node._saved_other
+    by_y = None if y is None else y * node._saved_self
+    return (_sum(node, by_x, by_y, 1),)
+
+
+def bmm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """``A B``, a batch of matrices: ``A' B + A B'``."""
+    left, right = tangents
+    out = None if left is None else torch.bmm(left, node._saved_mat2)
+    if right is not None:
+        own = node._saved_self
+        out = torch.bmm(own, right) if out is None else torch.baddbmm(out, own, right)
+    return (out,)
+
+
+def reshaped(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """Reshape tangents as the function did its input."""
+    (x,) = tangents
+    return (None if x is None else x.reshape(tuple(node._input_metadata[0].shape)),)
+
+
+def split(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """Split tangents as the function did its input."""
+    (x,) = tangents
+    if x is None:
+        return [None] * len(node._input_metadata)
+    dim = node._saved_dim
+    return torch.split(x, node._saved_split_size, dim if dim < 2**63 else dim - 2**64)
+
+
 RULES: dict[str, Rule] = {
+    "AddBackward0": plus,
+    "SubBackward0": minus,
+    "MulBackward0": times,
+    "BmmBackward0": bmm,
+    "ViewBackward0": reshaped,
+    "UnsafeViewBackward0": reshaped,
+    "ReshapeAliasBackward0": reshaped,
+    "SplitBackward0": split,
+    "UnsafeSplitBackward0": split,
     "ConvolutionBackward0": convolution,
     "AddmmBackward0": addmm,
     "MmBackward0": mm,

@@ -67,6 +67,14 @@ class Layer:
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
 
 
+def has_backward_hooks(objective: nn.Module) -> bool:
+    """Whether there are hooks that a gradient written layer by layer would not call."""
+    return any(m._backward_hooks or m._backward_pre_hooks for m in objective.modules()) or any(
+        p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
+        for p in objective.parameters()
+    )
+
+
 def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
     """The leaf that a node is, or is a view of."""
     views = []
@@ -76,15 +84,10 @@ def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
     return (node.variable, views) if hasattr(node, "variable") else None
 
 
-def find_layers(losses: Tensor, objective: nn.Module) -> list[Layer]:
+def find_layers(losses: Tensor) -> list[Layer]:
     """Layers below the losses of a batch."""
     if losses.grad_fn is None:
         raise RefusedError("the losses do not depend on a parameter")
-    if any(m._backward_hooks or m._backward_pre_hooks for m in objective.modules()) or any(
-        p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
-        for p in objective.parameters()
-    ):
-        raise RefusedError("the module has backward hooks, which would not be called")
     layers: list[Layer] = []
     above: set[Any] = set()
     for node in reversed(inputs_first(losses.grad_fn)):
@@ -214,7 +217,7 @@ def layerwise(
     clean_loss, tangents = clean_gradient(objective, clean_batch, parameters)
     with torch.enable_grad():
         losses, output = objective(batch)
-    layers, part = find_layers(losses, objective), _Part(0, len(losses), len(losses))
+    layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
     deltas = deltas_of(losses, layers)
     by_leaf: dict[Tensor, Tensor] = {parameters[name]: t for name, t in tangents.items()}
     slopes = torch.zeros_like(losses, requires_grad=False)
@@ -271,7 +274,7 @@ def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Param
         raise RefusedError("the module returns several outputs")
     total, n = len(losses), len(batch[1])
     train, clean = _Part(0, n, total), _Part(n, total, total)
-    layers = find_layers(losses, objective)
+    layers = find_layers(losses)
     deltas = deltas_of(losses, layers)
     with torch.no_grad():
         slopes = _merged_slopes(layers, deltas, train, clean, set(parameters.values()))

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ._graph import forward_on_graph, inputs_first
-from ._layers import layerwise, merged
+from ._layers import has_backward_hooks, layerwise, merged
 from ._state import gradients_untouched, no_trace, perturbed
 from ._ways import (
     Method,
@@ -97,23 +97,18 @@ class Plan:
             return self.method(objective, batch, clean_batch, parameters)
 
 
-def _candidates(meta_gradient: str) -> list[Plan]:
+def _candidates(objective: nn.Module, meta_gradient: str) -> list[Plan]:
     """Exact ways, the fastest first."""
-    plans = [
-        Plan("layerwise", merged),
-        Plan("layerwise", layerwise),
-        Plan("forward", along(forward_on_graph)),
-    ]
+    plans = [Plan("forward", along(forward_on_graph))]
+    if not has_backward_hooks(objective):
+        plans = [Plan("layerwise", merged), Plan("layerwise", layerwise), *plans]
     contexts: list[Context] = [nullcontext, plain_kernels]
     if "torch._dynamo" in sys.modules:  # something was compiled
         contexts.append(uncompiled)
         extra = partial(dual_numbers, extra=uncompiled)
         plans.append(Plan("forward", along(extra)))
-    for name, way in (
-        ("forward", forward_on_graph),
-        ("double_backward", double_backward),
-    ):
-        plans += [Plan(name, along(way), context) for context in contexts]
+    plans += [Plan("forward", along(forward_on_graph), context) for context in contexts[1:]]
+    plans += [Plan("double_backward", along(double_backward), context) for context in contexts]
     return [p for p in plans if meta_gradient in ("auto", p.name)]
 
 
@@ -234,7 +229,7 @@ def choose_plan(
         trial.truth(nullcontext, 0)  # what fails here fails in plain training: the user's to see
         plan, refusals = _first_exact(meta_gradient, trial)
         possible = _possible(trial) if plan is None and meta_gradient != "auto" else []
-    reasons = "; ".join(refusals)
+    reasons = "; ".join(refusals) or "it has backward hooks, which would not be called"
     if plan is None and meta_gradient not in ("auto", "finite_difference"):
         raise ValueError(
             f"Got meta_gradient={meta_gradient!r}, but this module cannot be differentiated that "
@@ -260,7 +255,7 @@ def _first_exact(meta_gradient: str, trial: _Trial) -> tuple[Plan | None, list[s
     refusals: list[str] = []
     best: Plan | None = None
     least = _LOW_PRECISION_TOLERANCE
-    for plan in _candidates(meta_gradient):
+    for plan in _candidates(trial.objective, meta_gradient):
         try:
             error = trial.error(plan, checks=2)
             if not error > trial.tolerance:

@@ -90,5 +90,8 @@ def test_table_and_figure(tmp_path: Path) -> None:
 
 def test_tuning_does_not_see_the_splits_of_the_table() -> None:
     assert not set(demo.TUNING_SEEDS) & set(range(100))
-    assert all(set(rates) == set(ARMS) for rates in demo.LR.values())
-    assert all(lr in demo.LR_GRID for rates in demo.LR.values() for lr in rates.values())
+    assert all(set(choice) == set(ARMS) for choice in demo.CHOICE.values())
+    for choice in demo.CHOICE.values():
+        for lr, batch_size in choice.values():
+            assert lr in demo.LR_GRID
+            assert batch_size in demo.BATCH_SIZES
