@@ -8,6 +8,7 @@ MNIST problems, over a grid of learning rates, with
 - ``clip_C``: the gradient's norm clipped at C (skorch's GradientNormClipping);
 - ``ess``: the loss scaled by sqrt(effective sample size / batch size), a smaller step where few
   examples carry the batch;
+- ``clip_1_last``: as ``clip_1``, with weights from the gradients of the last layer alone;
 - ``plain``: no weights at all, for comparison.
 
 Run ``python -m benchmarks.stability --net mlp`` (20 minutes) and ``--net lenet`` (an hour); it goes
@@ -35,7 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "stability.jsonl"
 PROBLEMS = ("noise", "both", "imbalance")
 RATES = {"mlp": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "lenet": (0.003, 0.03, 0.1)}
 UPDATES = {
-    "mlp": ("plain", "bare", "clip_0.3", "clip_1", "clip_3", "ess"),
+    "mlp": ("plain", "bare", "clip_0.3", "clip_1", "clip_3", "ess", "clip_1_last"),
     "lenet": ("plain", "bare", "clip_1"),
 }
 N_STEPS = {"mlp": 600, "lenet": 400}
@@ -86,13 +87,15 @@ def estimator(net: str, update: str, lr: float, data: Problem, n_outputs: int, s
             iterator_train__shuffle=True,
             **settings,
         )
-    clipping = GradientNormClipping(float(update[5:])) if update.startswith("clip") else None
+    bound = update.removesuffix("_last").removeprefix("clip_")
+    clipping = GradientNormClipping(float(bound)) if update.startswith("clip") else None
     kind = ESSScaled if update == "ess" else L2RWClassifier
     return kind(
         module,
         clean_set=data.clean_set,
         random_state=seed,
         callbacks__gradient_clipping=clipping,
+        meta_parameters="last" if update.endswith("_last") else None,
         **settings,
     )
 
