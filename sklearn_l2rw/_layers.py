@@ -133,9 +133,9 @@ class _Part:
 
     def rows(self, tensor: Tensor) -> Tensor:
         """Their rows of a tensor that has one or more for each example."""
-        k = len(tensor) // self.total
         if self.stop - self.start == self.total:
             return tensor
+        k = tensor.shape[0] // self.total
         return tensor[self.start * k : self.stop * k]
 
     def gradients(self, layer: Layer, delta: Tensor, c: Tensor) -> Slots:

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from ._checks import check_clean_form, check_parameters
 from ._clean_set import CleanBatches, Position
 from ._epoch_log import Deferred, EpochLog, check_losses
-from ._parameters import MetaParameters, select_parameters, trainable
+from ._parameters import MetaParameters, select_parameters
 from ._random import seeded
 from ._rollback import rollback
 from ._rows import as_rows, batch_loader
@@ -39,7 +39,12 @@ class _NetObjective(nn.Module):
             if isinstance(holder, nn.Module):
                 self.add_module(name, holder)
         self._losses = net._example_losses
+        self._named = list(self.named_parameters())
         self.fit_params: dict[str, Any] = {}
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Parameters that require a gradient at this moment, by name."""
+        return {name: p for name, p in self._named if p.requires_grad}
 
     def forward(self, batch: Any) -> tuple[Tensor, Any]:
         losses: tuple[Tensor, Any] = self._losses(batch, self.fit_params)
@@ -255,8 +260,8 @@ class L2RWMixin:
 
     def _select(self, objective: nn.Module) -> Mapping[str, nn.Parameter]:
         """Parameters of the meta-gradient, by their names in the objective."""
-        if self.meta_parameters is None:
-            return trainable(objective)  # those of the criterion too
+        if self.meta_parameters is None and isinstance(objective, _NetObjective):
+            return objective.trainable()  # those of the criterion too
         chosen = select_parameters(objective.get_submodule("module"), self.meta_parameters)
         return {f"module.{name}": p for name, p in chosen.items()}
 
