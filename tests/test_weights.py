@@ -53,7 +53,8 @@ def test_exact_ways_agree_with_the_oracle(name: str, way: str, dtype: torch.dtyp
 @pytest.mark.parametrize("way", EXACT_WAYS)
 @pytest.mark.parametrize("name", ["mlp", "lenet", "layer_norm", "dropout", "frozen_parameters"])
 def test_every_exact_way_takes_plain_modules(name: str, way: str) -> None:
-    example_weights(*build(ZOO[name], torch.float32), meta_gradient=way)
+    weights = example_weights(*build(ZOO[name], torch.float32), meta_gradient=way)
+    assert_close(weights, oracle(name), ZOO[name].tolerance)
 
 
 @pytest.mark.parametrize("name", INEXACT)
