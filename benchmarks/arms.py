@@ -36,6 +36,7 @@ class Training:
         return {
             "module": self.module,
             "criterion": nn.CrossEntropyLoss,
+            "optimizer": torch.optim.SGD,
             "optimizer__momentum": 0.9,
             "lr": lr,
             "batch_size": self.batch_size,

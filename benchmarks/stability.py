@@ -72,6 +72,7 @@ def estimator(net: str, update: str, lr: float, data: Problem, n_outputs: int, s
     module = MLP if net == "mlp" else LeNet
     settings: dict[str, Any] = {
         "module__n_outputs": n_outputs,
+        "optimizer": torch.optim.SGD,
         "optimizer__momentum": 0.9,
         "lr": lr,
         "batch_size": 100,

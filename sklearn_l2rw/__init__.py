@@ -2,9 +2,21 @@
 
 from importlib.metadata import version
 
+from ._binary import L2RWBinaryClassifier
 from ._classifier import L2RWClassifier
 from ._mixin import L2RWMixin
+from ._mlp import MLP
+from ._multilabel import L2RWMultilabelClassifier
+from ._regressor import L2RWRegressor
 from ._weights import example_weights
 
-__all__ = ["L2RWClassifier", "L2RWMixin", "example_weights"]
+__all__ = [
+    "MLP",
+    "L2RWBinaryClassifier",
+    "L2RWClassifier",
+    "L2RWMixin",
+    "L2RWMultilabelClassifier",
+    "L2RWRegressor",
+    "example_weights",
+]
 __version__ = version("sklearn_l2rw")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Integral
 from typing import Any
 
@@ -13,15 +14,20 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import assert_all_finite, column_or_1d
 from skorch.dataset import get_len
+from skorch.utils import data_from_dataset, is_dataset
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ._inputs import as_inputs
 from ._labels import Encoder, as_labels
 from ._plan import META_GRADIENTS
+from ._rows import arrays_of
 from ._tree import map_leaves
 
-CLEAN_SET_FORMS = "a pair (Xv, yv) of examples whose labels you trust, or a torch Dataset of them"
+CLEAN_SET_FORMS = (
+    "a pair (Xv, yv) of examples whose labels you trust, a torch Dataset of them, or a number or "
+    "share of rows to split off from X"
+)
 
 
 def check_parameters(meta_gradient: Any, clean_batch_size: Any) -> None:
@@ -93,6 +99,35 @@ def check_labels(y: Any, name: str) -> NDArray[Any]:
     return labels
 
 
+def n_rows(X: Any) -> int:
+    """Count the examples of inputs or of a data set; one without a length has none to count."""
+    if isinstance(X, Dataset):
+        return len(X) if hasattr(X, "__len__") else 0
+    return int(get_len(X))
+
+
+def in_memory(X: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
+    """Inputs and targets where they are held in memory, else None; inputs are checked."""
+    inputs, targets = (arrays_of(X) or (None, None)) if is_dataset(X) else (X, y)
+    targets = y if targets is None else targets
+    if targets is None:
+        with suppress(AttributeError):
+            targets = data_from_dataset(X)[1]
+    if inputs is not None:
+        check_not_empty(inputs)
+        check_finite(inputs, name)
+    return inputs, None if targets is None else as_labels(targets)
+
+
+def check_length(y: Any, n: int) -> None:
+    """Check that there are as many targets as rows, where the targets are known."""
+    if y is not None and n and len(y) != n:
+        raise ValueError(
+            f"X and y differ in length: got {n} rows in X and {len(y)} targets in y, but expected "
+            "one target for each row."
+        )
+
+
 def check_not_empty(X: Any) -> None:
     """Check that there is something to train on."""
     if get_len(X) == 0:
@@ -106,7 +141,7 @@ def check_clean_form(clean_set: Any) -> None:
     if clean_set is None:
         raise ValueError(
             f"Got clean_set=None, but L2RW learns its weights from a clean set. Set clean_set to "
-            f"{CLEAN_SET_FORMS}."
+            f"{CLEAN_SET_FORMS}; or give `fit` X_val and y_val, or clean_mask."
         )
     if isinstance(clean_set, Dataset) and hasattr(clean_set, "__len__"):
         length = len(clean_set)
@@ -137,6 +172,16 @@ def check_same_features(expected: Any, X_clean: Any) -> None:
         raise ValueError(
             f"Got a clean_set whose rows have shape {got}, but those of X have shape {expected}. "
             "Apply the same preprocessing to both."
+        )
+
+
+def check_order_not_needed(fit_data: Any, training: bool) -> None:
+    """Check that no weights of the user are to be applied where rows cannot be told apart."""
+    if training and fit_data is not None and fit_data.prior is not None:
+        raise ValueError(
+            "Got sample_weight or class_weight with an iterator_train or an IterableDataset that "
+            "does not say which rows a batch has, but expected torch's DataLoader over a Dataset "
+            "with a length. Weigh the examples in the criterion instead."
         )
 
 

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.metaestimators import available_if
 from skorch import NeuralNetClassifier
-from skorch.callbacks import GradientNormClipping
-from skorch.dataset import unpack_data
-from skorch.utils import data_from_dataset, is_dataset
-from torch import Tensor, nn
-from torch.utils.data import IterableDataset
+from skorch.utils import to_numpy
+from torch import nn
 
-from ._checks import (
-    check_finite,
-    check_known,
-    check_labels,
-    check_not_empty,
-    check_output,
-    check_same_features,
-    row_shapes,
-    warn_of_lacking,
-)
-from ._inputs import as_inputs
-from ._labels import Encoder, as_labels
+from ._checks import check_output
+from ._labelled import Labelled
 from ._mixin import L2RWMixin
 from ._parameters import MetaParameters
-from ._rows import Encoded, arrays_of
-from ._state import no_trace
-from ._tree import own
-
-_DECODED = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
-class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
+class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     r"""Classifier that learns, at every step, how much to trust each training example.
 
     A skorch :class:`~skorch.NeuralNetClassifier` whose training step is Algorithm 1 of [1]_: in
@@ -156,67 +137,46 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
 
     def __init__(
         self,
-        module: Any,
+        module: Any = None,
         *,
         clean_set: Any = None,
         clean_batch_size: int | None = None,
         meta_gradient: str = "auto",
         meta_parameters: MetaParameters = None,
+        class_weight: Any = None,
         random_state: Any = None,
         criterion: Any = nn.CrossEntropyLoss,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 50,
         train_split: Any = None,
         iterator_train__shuffle: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             module,
+            clean_set=clean_set,
+            clean_batch_size=clean_batch_size,
+            meta_gradient=meta_gradient,
+            meta_parameters=meta_parameters,
+            random_state=random_state,
             criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
             train_split=train_split,
             iterator_train__shuffle=iterator_train__shuffle,
             **kwargs,
         )
-        self.clean_set = clean_set
-        self.clean_batch_size = clean_batch_size
-        self.meta_gradient = meta_gradient
-        self.meta_parameters = meta_parameters
-        self.random_state = random_state
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Any]]:
-        *scores, log = super()._default_callbacks
-        return [
-            *scores,
-            ("gradient_clipping", GradientNormClipping(1.0)),
-            log,
-        ]
-
-    # -- labels -----------------------------------------------------------------------------
+        self.class_weight = class_weight
 
     def check_data(self, X: Any, y: Any) -> None:
         """Check that there are targets; the classes are known by now (see `fit`)."""
         if not hasattr(self, "classes_inferred_"):
             super().check_data(X, y)
 
-    def _encode(self, y: Any) -> Tensor:
-        if not getattr(self, "fitting_", False):  # y plays no part in prediction
-            return torch.zeros(np.shape(y), dtype=torch.int64)
-        return self.encoder_.encode(y)
-
-    def _encoded(self, dataset: Any) -> Any:
-        if not getattr(self, "fitting_", False) or isinstance(dataset, IterableDataset):
-            return dataset
-        return Encoded(dataset, self._encode_known)
-
-    def _encode_known(self, y: Any) -> Tensor:
-        check_known(np.atleast_1d(as_labels(y)), self.encoder_, "a Dataset (X or the clean_set)")
-        return self.encoder_.encode(y)
-
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call a callback method; callbacks see labels where the loss sees codes."""
-        if method_name in _DECODED and not self.encoder_.identity:
-            X, codes = unpack_data(cb_kwargs["batch"])
-            cb_kwargs["batch"] = X, self.encoder_.decode(codes)
-        super().notify(method_name, **cb_kwargs)
+    def _check_output(self, output: Any) -> None:
+        check_output(output, self.criterion_, len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Class labels of examples.
@@ -235,63 +195,25 @@ class L2RWClassifier(L2RWMixin, NeuralNetClassifier):
         codes = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[codes])
 
-    # -- checks -----------------------------------------------------------------------------
+    def _returns_logits(self) -> bool:
+        criterion = self.criterion
+        return criterion is nn.CrossEntropyLoss or isinstance(criterion, nn.CrossEntropyLoss)
 
-    def _check_fit(self, X: Any, y: Any, *, keep: bool) -> tuple[Any, Any]:
-        if not is_dataset(X):
-            X = as_inputs(X)
-            if y is None:
-                raise ValueError("Got y=None, but expected labels: requires y to be passed.")
-        inputs, labels = _inputs_and_labels(X, y)
-        if labels is not None:
-            labels = check_labels(labels, "y")
-            check_classification_targets(labels)
-            if not (keep and hasattr(self, "classes_inferred_")):
-                self.classes_inferred_ = np.unique(labels)
-        self.encoder_ = Encoder(self.classes_)
-        if labels is not None:
-            check_known(labels, self.encoder_, "y")
-        self._check_clean(inputs, self.classes_ if labels is None else labels)
-        return X, y if is_dataset(X) else labels
+    @available_if(_returns_logits)  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Logits of examples; there are none where the criterion is not CrossEntropyLoss.
 
-    def _check_clean(self, inputs: Any, labels: NDArray[Any]) -> None:
-        """Check the clean set against X and y, as far as both are held in memory."""
-        if is_dataset(self.clean_set):
-            X_clean, y_clean = _inputs_and_labels(self.clean_set, None, "X of the clean_set")
-        else:
-            X_clean, y_clean = _inputs_and_labels(
-                as_inputs(self.clean_set[0]), self.clean_set[1], "X of the clean_set"
-            )
-        if inputs is not None and X_clean is not None:
-            check_same_features(row_shapes(inputs), X_clean)
-        if y_clean is not None:
-            y_clean = check_labels(y_clean, "yv of the clean_set")
-            check_known(y_clean, self.encoder_, "the clean_set")
-            warn_of_lacking(y_clean, labels)
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or what else skorch takes
+            The examples.
 
-    def _check_clean_batch(self, batch: Any) -> None:
-        X, _ = batch
-        self._set_training(False)
-        with torch.no_grad(), no_trace(self.module_):
-            output = self.infer(own(X))
-        first = output[0] if isinstance(output, tuple) else output
-        check_output(first, self.criterion_, len(self.classes_))
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            The module's output; with two classes, by how much the second logit exceeds the first.
 
-    def get_dataset(self, X: Any, y: Any = None) -> Any:
-        """Make a data set of X and y; see :meth:`skorch.NeuralNet.get_dataset`."""
-        if is_dataset(X):
-            return super().get_dataset(X, y)
-        return super().get_dataset(as_inputs(X), None if y is None else as_labels(y))
-
-
-def _inputs_and_labels(X: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
-    """Inputs and labels where they are held in memory, else None; inputs are checked."""
-    inputs, labels = (arrays_of(X) or (None, None)) if is_dataset(X) else (X, y)
-    labels = y if labels is None else labels
-    if labels is None:
-        with suppress(AttributeError):
-            labels = data_from_dataset(X)[1]
-    if inputs is not None:
-        check_not_empty(inputs)
-        check_finite(inputs, name)
-    return inputs, None if labels is None else as_labels(labels)
+        """
+        output = self.forward(X)
+        scores = to_numpy(output[0] if isinstance(output, tuple) else output)
+        return np.asarray(scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import default_collate
@@ -58,22 +57,22 @@ class CleanBatches:
         self.position = position
         self._generator = torch.Generator()
         self._stream = self._draw()
-        self._next: tuple[Any, Any] | None = None
+        self._next: tuple[Any, ...] | None = None
 
-    def next(self) -> tuple[Any, Any]:
+    def next(self) -> tuple[Any, ...]:
         """Draw the next clean batch."""
         batch = self.peek()
         self._next = None
         self.position = self.position._replace(drawn=self.position.drawn + 1)
         return batch
 
-    def peek(self) -> tuple[Any, Any]:
+    def peek(self) -> tuple[Any, ...]:
         """Look at the batch that will be drawn next."""
         if self._next is None:
             self._next = next(self._stream)
         return self._next
 
-    def _draw(self) -> Iterator[tuple[Any, Any]]:
+    def _draw(self) -> Iterator[tuple[Any, ...]]:
         if isinstance(self.dataset, Rows) and self.batch_size == len(self.dataset):
             batch = self._on_device(self.dataset[list(range(self.batch_size))])
             while True:
@@ -93,6 +92,5 @@ class CleanBatches:
             return self.dataset[indices]
         return default_collate([self.dataset[i] for i in indices])
 
-    def _on_device(self, batch: Any) -> tuple[Any, Any]:
-        X, y = unpack_data(batch)
-        return to_tensor(X, self.device), to_tensor(y, self.device)
+    def _on_device(self, batch: Any) -> tuple[Any, ...]:
+        return tuple(to_tensor(part, self.device) for part in batch)

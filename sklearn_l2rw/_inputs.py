@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from scipy import sparse
+from sklearn.utils.validation import check_array
 from torch import Tensor
 
 from ._tree import map_leaves
 
 
-def _as_array(x: Any) -> Any:
-    if isinstance(x, Tensor):
-        return x
-    if sparse.issparse(x):
-        return x.tocsr()
-    array = np.asarray(x)
-    if array.dtype.kind == "O":
-        array = array.astype(np.float64)
-    return array
-
-
-def _holds_arrays(X: Any) -> bool:
-    """Tell several inputs, a sequence of arrays, from one, a sequence of numbers or rows."""
+def several(X: Any) -> bool:
+    """Tell several inputs, a dict or sequence of arrays, from one, which may be a list of rows."""
+    if isinstance(X, dict):
+        return not sparse.issparse(X)  # scipy's dok_matrix is a dict
     return type(X) in (tuple, list) and any(hasattr(x, "shape") for x in X)
 
 
-def as_inputs(X: Any) -> Any:
+def _as_array(x: Any, *, tabular: bool = False) -> Any:
+    if isinstance(x, Tensor):
+        return x
+    array = check_array(
+        x,
+        accept_sparse="csr",
+        ensure_2d=tabular,
+        allow_nd=not tabular,
+        ensure_all_finite=False,  # see check_finite
+        ensure_min_samples=0,
+        ensure_min_features=int(tabular),
+        input_name="X",
+    )
+    # skorch knows sparse matrices, but not sparse arrays
+    return sparse.csr_matrix(array) if sparse.issparse(array) else array
+
+
+def as_inputs(X: Any, *, tabular: bool = False) -> Any:
     """Arrays, tensors, CSR matrices, data frames, lists, or a dict or sequence of such.
 
-    A data frame becomes one array, whose columns are the frame's.
+    A data frame becomes one array, whose columns are the frame's. ``tabular`` asks for two
+    dimensions.
     """
-    if isinstance(X, dict) or _holds_arrays(X):
+    if several(X):
         return map_leaves(_as_array, X)
-    return _as_array(X)
+    return _as_array(X, tabular=tabular)

@@ -46,4 +46,4 @@ class Encoder:
 
     def decode(self, codes: Any) -> NDArray[Any]:
         """Labels of integer codes."""
-        return np.asarray(self.classes[as_labels(codes)])
+        return np.asarray(self.classes[as_labels(codes).astype(np.int64)])

@@ -7,25 +7,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from skorch.callbacks import GradientNormClipping
 from skorch.dataset import get_len, unpack_data
-from skorch.utils import is_dataset
+from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from ._checks import check_clean_form, check_parameters
+from ._checks import check_order_not_needed
+from ._citizen import Citizen
 from ._clean_set import CleanBatches, Position
+from ._dtypes import cast_floats, cast_integers, has_integers
 from ._epoch_log import Deferred, EpochLog, check_losses
+from ._fitting import WHILE_FITTING, Fitting
 from ._parameters import MetaParameters, select_parameters
 from ._random import seeded
-from ._rollback import rollback
-from ._rows import as_rows, batch_loader
+from ._rows import Encoded, as_rows, batch_loader
+from ._state import no_trace
 from ._step import Reweighting
-from ._tree import map_leaves, own
+from ._tracking import CollateNumbered, Numbered, Tracked, positions_in
+from ._tree import own
 from ._weights import per_example
 
-_WHILE_FITTING = ("reweighting_", "epoch_log_")
-_NOT_PICKLED = (*_WHILE_FITTING, "fitting_")
+_NOT_PICKLED = (*WHILE_FITTING, "fitting_")
 _ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
 
 
@@ -65,58 +70,77 @@ def _unreduced(criterion: Any) -> Iterator[None]:
         criterion.reduction = reduction
 
 
-class L2RWMixin:
-    """Gives a skorch NeuralNet subclass the training step of L2RW.
+class L2RWMixin(Citizen, Fitting):
+    """Gives any skorch NeuralNet subclass the training step of L2RW.
 
-    To be placed before the NeuralNet class. The class sets, in its ``__init__``, ``clean_set``,
-    ``clean_batch_size``, ``meta_gradient``, ``meta_parameters`` and ``random_state``.
+    To be placed before the NeuralNet class. A criterion with a ``reduction``, or one that returns
+    a loss for each example, is needed; targets are passed to it as they are.
+
+    Parameters
+    ----------
+    module, clean_set, clean_batch_size, meta_gradient, meta_parameters, random_state, optimizer, \
+lr, max_epochs, train_split, iterator_train__shuffle
+        As in :class:`L2RWClassifier`.
+    **kwargs
+        All other parameters of the NeuralNet class.
+
+    See Also
+    --------
+    L2RWClassifier : Documents parameters, attributes and method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skorch import NeuralNet
+    >>> from sklearn_l2rw import L2RWMixin
+    >>> class Net(L2RWMixin, NeuralNet):
+    ...     pass
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    >>> net = Net(
+    ...     torch.nn.Linear, module__in_features=2, module__out_features=2,
+    ...     criterion=torch.nn.MSELoss, clean_set=(X[:10], X[:10]), verbose=0,
+    ... )
+    >>> net.fit(X[10:], X[10:]).predict(X).shape
+    (60, 2)
+
     """
 
-    clean_set: Any
-    clean_batch_size: int | None
-    meta_gradient: str
-    meta_parameters: MetaParameters
-    random_state: Any
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        clean_set: Any = None,
+        clean_batch_size: int | None = None,
+        meta_gradient: str = "auto",
+        meta_parameters: MetaParameters = None,
+        random_state: Any = None,
+        optimizer: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        max_epochs: int = 50,
+        train_split: Any = None,
+        iterator_train__shuffle: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(  # type: ignore[call-arg]
+            module,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            train_split=train_split,
+            iterator_train__shuffle=iterator_train__shuffle,
+            **kwargs,
+        )
+        self.clean_set = clean_set
+        self.clean_batch_size = clean_batch_size
+        self.meta_gradient = meta_gradient
+        self.meta_parameters = meta_parameters
+        self.random_state = random_state
 
-    # -- fit: all or nothing, on generators of its own --------------------------------------
-
-    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        net: Any = self
-        with self._fitting(keep=net.warm_start and net.initialized_):
-            X, y = self._check_fit(X, y, keep=net.warm_start and net.initialized_)
-            return super().fit(X, y, **fit_params)  # type: ignore[misc]
-
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
-        net: Any = self
-        if getattr(self, "fitting_", False):  # called by fit
-            return super().partial_fit(X, y, classes=classes, **fit_params)  # type: ignore[misc]
-        with self._fitting(keep=net.initialized_):
-            X, y = self._check_fit(X, y, keep=net.initialized_)
-            return super().partial_fit(X, y, classes=classes, **fit_params)  # type: ignore[misc]
-
-    @contextmanager
-    def _fitting(self, *, keep: bool) -> Iterator[None]:
-        net: Any = self
-        check_parameters(self.meta_gradient, self.clean_batch_size)
-        check_clean_form(self.clean_set)
-        resume = getattr(net, "generator_states_", None) if keep else None
-        with rollback(net):
-            with seeded(self.random_state, str(net.device), resume) as states:
-                net.fitting_ = True
-                if not keep:
-                    vars(net).pop("clean_position_", None)
-                try:
-                    yield
-                    net.clean_position_ = net.reweighting_.clean_batches.position
-                finally:
-                    net.fitting_ = False
-                    for name in _WHILE_FITTING:
-                        vars(net).pop(name, None)
-            net.generator_states_ = states
-
-    def _check_fit(self, X: Any, y: Any, *, keep: bool) -> tuple[Any, Any]:
-        """Check X, y and the clean set; ``keep`` says that a fit is continued."""
-        return X, y
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        *scores, log = super()._default_callbacks  # type: ignore[misc]
+        return [*scores, ("gradient_clipping", GradientNormClipping(1.0)), log]
 
     # -- skorch's seams ---------------------------------------------------------------------
 
@@ -173,7 +197,7 @@ class L2RWMixin:
         net: Any = self
         net._set_training(True)
         net.reweighting_.objective.fit_params = fit_params
-        step = net.reweighting_.step(batch)
+        step = net.reweighting_.step(self._with_ones(batch), self._batch_prior())
         net.meta_gradient_ = net.reweighting_.plan.name
         return {
             "loss": step.loss,
@@ -221,16 +245,68 @@ class L2RWMixin:
         if getattr(net, prefix) is DataLoader and set(options) <= _ROW_LOADER_OPTIONS:
             rows = as_rows(dataset, self._encode)
         if rows is None:
-            return super().get_iterator(self._encoded(dataset), training)  # type: ignore[misc]
+            return self._skorch_iterator(dataset, training)
         if options["batch_size"] == -1:
             options["batch_size"] = len(rows)
         # A DataLoader draws a seed for its workers: in a fit from where skorch's would, but
         # prediction has no need to touch the global generator.
         generator = None if getattr(net, "fitting_", False) else torch.Generator()
-        return batch_loader(rows.to(net.device) if training else rows, generator, **options)
+        loader = batch_loader(rows.to(net.device) if training else rows, generator, **options)
+        return self._tracked(loader, dataset, training)
+
+    def _skorch_iterator(self, dataset: Any, training: bool) -> Any:
+        """Iterate as skorch does; over a DataLoader of ours we know which rows a batch has."""
+        net: Any = self
+        make = super().get_iterator  # type: ignore[misc]
+        dataset = self._encoded(dataset)
+        known = net.iterator_train is DataLoader and not isinstance(dataset, IterableDataset)
+        if not (training and known and "fit_data_" in vars(net)):
+            check_order_not_needed(vars(net).get("fit_data_"), training)
+            return make(dataset, training)
+        loader = make(Numbered(dataset), training)
+        if loader.batch_sampler is not None:
+            loader.collate_fn = CollateNumbered(loader.collate_fn)
+        return self._tracked(loader, dataset, training)
+
+    def _tracked(self, loader: Any, dataset: Any, training: bool) -> Any:
+        net: Any = self
+        if not training or "fit_data_" not in vars(net):
+            return Tracked(loader, np.arange(len(dataset)))
+        base = dataset.dataset if isinstance(dataset, Encoded) else dataset
+        net.loader_ = Tracked(loader, positions_in(base, net.fit_data_.base))
+        return net.loader_
+
+    def _batch_prior(self) -> Tensor | None:
+        """What the examples of the current batch count; None for all the same."""
+        net: Any = self
+        prior = net.fit_data_.prior
+        return None if prior is None else to_tensor(prior[net.loader_.rows], net.device)
+
+    def _with_ones(self, batch: Any) -> Any:
+        """A batch of the form that the clean batches have: with weights where these have them."""
+        net: Any = self
+        if net.fit_data_.clean_prior is None:
+            return batch
+        return (*batch, torch.ones(get_len(batch[0]), device=net.device))
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        return super().infer(self._cast(x), **fit_params)  # type: ignore[misc]
+        """Apply the module, to floats where it cannot take integers."""
+        infer = super().infer  # type: ignore[misc]
+        x = cast_floats(x, self.module_)  # type: ignore[attr-defined]
+        if not has_integers(x):
+            return infer(x, **fit_params)
+        if getattr(self, "integers_are_floats_", False):
+            return infer(cast_integers(x, self.module_), **fit_params)  # type: ignore[attr-defined]
+        try:
+            return infer(x, **fit_params)
+        except (RuntimeError, ValueError) as error:
+            try:
+                output = infer(cast_integers(x, self.module_), **fit_params)  # type: ignore[attr-defined]
+            except (RuntimeError, ValueError):
+                raise error from None
+        if getattr(self, "fitting_", False):
+            self.integers_are_floats_ = True
+        return output
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
@@ -240,11 +316,12 @@ class L2RWMixin:
 
     def _example_losses(self, batch: Any, fit_params: Mapping[str, Any]) -> tuple[Tensor, Any]:
         net: Any = self
-        Xi, yi = unpack_data(batch)
+        Xi, yi, *weights = batch if len(batch) == 3 else unpack_data(batch)
         y_pred = net.infer(own(Xi), **fit_params)
         with _unreduced(net.criterion_):
             losses = net.get_loss(y_pred, yi, X=Xi, training=True)
-        return per_example(losses, get_len(Xi)), y_pred
+        losses = per_example(losses, get_len(Xi))
+        return losses * weights[0] if weights else losses, y_pred
 
     def _start_reweighting(self) -> None:
         net: Any = self
@@ -254,7 +331,11 @@ class L2RWMixin:
         # partial_fit goes on drawing where the last fit stopped
         position = getattr(net, "clean_position_", None) or Position.start(torch.initial_seed())
         clean = CleanBatches(dataset, size, net.device, position)
-        self._check_clean_batch(clean.peek())
+        X_clean = own(clean.peek()[0])
+        net._set_training(False)
+        with torch.no_grad(), no_trace(net.module_):
+            output = net.infer(X_clean)
+        self._check_output(output[0] if isinstance(output, tuple) else output)
         net._set_training(True)
         net.reweighting_ = Reweighting(_NetObjective(net), clean, self.meta_gradient, self._select)
 
@@ -268,29 +349,25 @@ class L2RWMixin:
     def _clean_dataset(self) -> Any:
         """Take the clean set as rows, or as a data set whose targets are codes."""
         net: Any = self
-        clean = self.clean_set if is_dataset(self.clean_set) else net.get_dataset(*self.clean_set)
-        rows = as_rows(clean, self._encode)
-        return self._encoded(clean) if rows is None else rows
+        clean = net.clean_set_ if is_dataset(net.clean_set_) else net.get_dataset(*net.clean_set_)
+        prior = net.fit_data_.clean_prior
+        weight = None if prior is None else torch.as_tensor(prior)
+        rows = as_rows(clean, self._encode, weight)
+        return self._encoded(clean, weight) if rows is None else rows
 
-    def _check_clean_batch(self, batch: Any) -> None:
+    def _check_output(self, output: Any) -> None:
         """Check what the module makes of a clean batch."""
 
     def _encode(self, y: Any) -> Tensor:
         """Targets as the loss expects them."""
         return torch.as_tensor(y)
 
-    def _encoded(self, dataset: Any) -> Any:
-        return dataset
+    def _encode_item(self, y: Any) -> Tensor:
+        """Targets of a data set that is asked item by item; they were not checked before."""
+        return self._encode(y)
 
-    def _cast(self, X: Any) -> Any:
-        """Floating inputs in the module's precision."""
-        net: Any = self
-        floats = (p.dtype for p in net.module_.parameters() if p.is_floating_point())
-        dtype = next(floats, None)
-        if dtype is None:
-            return X
-
-        def cast(x: Any) -> Any:
-            return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
-
-        return map_leaves(cast, X)
+    def _encoded(self, dataset: Any, weight: Tensor | None = None) -> Any:
+        """Wrap a data set that is asked item by item, so that its targets are encoded."""
+        if not getattr(self, "fitting_", False) or isinstance(dataset, IterableDataset):
+            return dataset
+        return Encoded(dataset, self._encode_item, weight)

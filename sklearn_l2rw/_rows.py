@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import sparse
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.utils import to_device
@@ -28,6 +29,7 @@ from torch.utils.data import (
 )
 
 from ._labels import as_labels
+from ._tracking import Numbered
 from ._tree import leaves, map_leaves
 
 
@@ -43,17 +45,22 @@ def _take(x: Any, indices: Any) -> Tensor:
 
 
 class Rows(Dataset[Any]):
-    """Arrays as a data set whose item, for a list of indices, is a batch of tensors."""
+    """Arrays as a data set whose item, for a list of indices, is a batch of tensors.
 
-    def __init__(self, X: Any, y: Tensor) -> None:
+    With weights, a batch is ``(X, y, weight)``.
+    """
+
+    def __init__(self, X: Any, y: Tensor, weight: Tensor | None = None) -> None:
         self.X = X
         self.y = y
+        self.weight = weight
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, indices: Sequence[int]) -> tuple[Any, Tensor]:
-        return map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
+    def __getitem__(self, indices: Sequence[int]) -> tuple[Any, ...]:
+        batch = map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
+        return batch if self.weight is None else (*batch, _take(self.weight, indices))
 
     def to(self, device: str | torch.device) -> Rows:
         """Copy to an accelerator, if all of it fits there."""
@@ -62,7 +69,8 @@ class Rows(Dataset[Any]):
         try:
             X = map_leaves(lambda x: x if sparse.issparse(x) else torch.as_tensor(x), self.X)
             X = map_leaves(lambda x: x if sparse.issparse(x) else to_device(x, device), X)
-            return Rows(X, self.y.to(device))
+            weight = None if self.weight is None else self.weight.to(device)
+            return Rows(X, self.y.to(device), weight)
         except torch.OutOfMemoryError:
             return self
 
@@ -89,13 +97,23 @@ def arrays_of(dataset: Any) -> tuple[Any, Any] | None:
     return (X, y) if all(_is_array(x) for x in leaves(X)) else None
 
 
-def as_rows(dataset: Any, encode: Callable[[Any], Tensor]) -> Rows | None:
+def as_rows(
+    dataset: Any, encode: Callable[[Any], Tensor], weight: Tensor | None = None
+) -> Rows | None:
     """Rows of a data set that holds arrays, with targets as `encode` makes them of y."""
     held = arrays_of(dataset)
     if held is None:
         return None
     X, y = held
-    return Rows(X, torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y))
+    codes = torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y)
+    return Rows(X, codes, weight)
+
+
+def take_rows(X: Any, indices: NDArray[np.int64]) -> Any:
+    """Rows of arrays, or of a data set."""
+    if isinstance(X, Dataset):
+        return Subset(X, indices.tolist())
+    return map_leaves(lambda x: x[torch.as_tensor(indices) if torch.is_tensor(x) else indices], X)
 
 
 def batch_loader(
@@ -106,23 +124,36 @@ def batch_loader(
     shuffle: bool = False,
     drop_last: bool = False,
 ) -> DataLoader[Any]:
-    """Loader of whole batches; None for the global generator."""
+    """Loader of whole batches and the numbers of their rows; None for the global generator."""
     order: Sampler[int]
     order = RandomSampler(rows, generator=generator) if shuffle else SequentialSampler(rows)
     batches = BatchSampler(order, batch_size, drop_last)
-    return DataLoader(rows, sampler=batches, batch_size=None, generator=generator)
+    return DataLoader(
+        Numbered(rows), sampler=batches, batch_size=None, collate_fn=_as_is, generator=generator
+    )
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
 
 
 class Encoded(Dataset[Any]):
-    """A data set whose targets are codes where those of the wrapped one are labels."""
+    """A data set whose targets are codes where those of the wrapped one are labels.
 
-    def __init__(self, dataset: Any, encode: Callable[[Any], Tensor]) -> None:
+    With weights, an item is ``(X, y, weight)``.
+    """
+
+    def __init__(
+        self, dataset: Any, encode: Callable[[Any], Tensor], weight: Tensor | None = None
+    ) -> None:
         self.dataset = dataset
         self.encode = encode
+        self.weight = weight
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: Any) -> tuple[Any, Tensor]:
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
         X, y = self.dataset[index]
-        return X, self.encode(y)
+        item = X, self.encode(y)
+        return item if self.weight is None else (*item, self.weight[index])

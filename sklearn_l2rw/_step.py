@@ -56,21 +56,26 @@ class Reweighting:
         """Forget the weights of the last batch."""
         self._step = None
 
-    def step(self, batch: Any) -> Step:
+    def step(self, batch: Any, prior: Tensor | None = None) -> Step:
         """Weigh a batch, and add the gradient of the weighted loss to the parameters.
+
+        ``prior`` (n,), what each example counts, multiplies its loss ``f_i`` and with it the
+        slope ``u_i``. With weights ``w_i`` that are normalised so that ``sum_i p_i w_i = 1``, the
+        step is on ``sum_i p_i w_i f_i``; an example that counts twice is as good as two. The
+        weights returned are ``p_i w_i``.
 
         A batch seen before keeps its weights: optimizers such as LBFGS evaluate the loss of one
         batch several times, and rely on it being one function of the parameters.
         """
         if self._step is None:
-            self._step = self._weigh(batch)
+            self._step = self._weigh(batch, prior)
             return self._step
         losses, output = self.objective(batch)
         loss = (self._step.weights * losses).sum()
         loss.backward()
         return self._step._replace(loss=loss, output=output)
 
-    def _weigh(self, batch: Any) -> Step:
+    def _weigh(self, batch: Any, prior: Tensor | None) -> Step:
         clean_batch = self.clean_batches.next()
         parameters = self.select(self.objective)
         if self.plan is None:
@@ -78,7 +83,8 @@ class Reweighting:
                 self.objective, batch, clean_batch, parameters, self.meta_gradient
             )
         found = self.plan(self.objective, batch, clean_batch, parameters)
-        weights = normalize(found.slopes)
+        slopes = found.slopes if prior is None else prior.to(found.slopes.dtype) * found.slopes
+        weights = normalize(slopes)
         found.backward(weights)
         loss = (weights * found.losses.detach()).sum()
         return Step(weights, loss, found.output, found.clean_loss)

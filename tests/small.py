@@ -96,6 +96,7 @@ X_CLEAN, Y_CLEAN = blobs(8, seed=1)
 SETTINGS: dict[str, Any] = {
     "clean_set": (X_CLEAN, Y_CLEAN),
     "max_epochs": 2,
+    "optimizer": torch.optim.SGD,
     "batch_size": 16,
     "lr": 0.1,
     "random_state": 0,
@@ -144,3 +145,25 @@ def clean_rows_by_step() -> list[tuple[int, ...]]:
     CLEAN_PASSES.clear()
     assert all(len(step) == 1 for step in steps)
     return [step.pop() for step in steps]
+
+
+def joined(
+    X: Any = X, y: Any = Y_NOISY, X_clean: Any = X_CLEAN, y_clean: Any = Y_CLEAN
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """Training rows with the clean ones spread among them, labels, and the mask of these."""
+    n = len(X) + len(X_clean)
+    mask = np.zeros(n, dtype=bool)
+    mask[np.linspace(1, n - 2, len(X_clean)).astype(int)] = True
+    rows = np.empty((n, *X.shape[1:]), dtype=X.dtype)
+    labels = np.empty((n, *y.shape[1:]), dtype=y.dtype)
+    rows[mask], rows[~mask] = X_clean, X
+    labels[mask], labels[~mask] = y_clean, y
+    return rows, labels, mask
+
+
+def mask_of(rows: Any, part: Any) -> NDArray[np.bool_]:
+    """Which rows are among those of a part; they all differ in the first feature."""
+    first = np.asarray(part)[:, 0].tolist()
+    mask = np.isin(np.asarray(rows)[:, 0], first)
+    assert len(set(first)) == len(first) == mask.sum()
+    return mask

@@ -90,7 +90,6 @@ FORM = (r"\(Xv, yv\)", "Dataset")
     [
         (None, ("clean_set=None", "Set clean_set", *FORM)),
         (X_CLEAN, ("ndarray", *FORM)),
-        (10, ("int", *FORM)),
         ("ab", ("str", *FORM)),
         ({"X": X_CLEAN, "y": Y_CLEAN}, ("dict", *FORM)),
         ((X_CLEAN,), ("1 element", *FORM)),

@@ -296,6 +296,7 @@ def test_partial_fit_continues_as_if_never_stopped(
     settings = {
         "clean_batch_size": clean_batch_size,
         "random_state": random_state,
+        "optimizer": torch.optim.SGD,
         "optimizer__momentum": 0.9,
         "module__dropout": 0.3,
     }

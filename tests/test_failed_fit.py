@@ -57,8 +57,8 @@ def fragile_net(**settings: Any) -> tuple[L2RWClassifier, Explode]:
 
 
 def no_clean_set(net: Any, explode: Explode, fit: Callable[..., Any]) -> None:
-    clean_set, net.clean_set = net.clean_set, None
-    with pytest.raises(ValueError, match="clean_set=None"):
+    clean_set, net.clean_set = net.clean_set, ()
+    with pytest.raises(ValueError, match="0 elements"):
         fit(X, Y)
     net.clean_set = clean_set
 

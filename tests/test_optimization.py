@@ -107,9 +107,8 @@ def test_lbfgs_keeps_the_weights_within_a_step(meta_gradient: str) -> None:
             return step
 
     settings = {**SETTINGS, "meta_gradient": meta_gradient, "batch_size": -1, "max_epochs": 3}
-    net = Watching(
-        MLP, **settings, optimizer=torch.optim.LBFGS, optimizer__max_iter=5
-    ).fit(X, Y_NOISY)  # fmt: skip
+    settings["optimizer"] = torch.optim.LBFGS
+    net = Watching(MLP, **settings, optimizer__max_iter=5).fit(X, Y_NOISY)
     assert len(evaluations) == 3
     for step in evaluations:
         weights, losses = zip(*step, strict=True)
@@ -248,17 +247,18 @@ def test_clipping_callback() -> None:
             grads = [p.grad for p in net.module_.parameters()]
             norms.append(float(torch.linalg.vector_norm(torch.stack([g.norm() for g in grads]))))
 
-    net = make_net(callbacks=[("look", Look())]).fit(50 * X, Y)
+    scaled: Any = {"clean_set": (50 * X_CLEAN, Y_CLEAN), "callbacks": [("look", Look())]}
+    net = make_net(**scaled).fit(50 * X, Y)
     found = dict(net.callbacks_)["gradient_clipping"]
     assert isinstance(found, GradientNormClipping)
     assert found.gradient_clip_value == 1
     assert max(norms) == pytest.approx(1, rel=1e-3)
     norms.clear()
-    make_net(callbacks=[("look", Look())], callbacks__gradient_clipping=None).fit(50 * X, Y)
+    make_net(**scaled, callbacks__gradient_clipping=None).fit(50 * X, Y)
     assert max(norms) > 2
     norms.clear()
     own = GradientNormClipping(0.25)
-    make_net(callbacks=[("look", Look())], callbacks__gradient_clipping=own).fit(50 * X, Y)
+    make_net(**scaled, callbacks__gradient_clipping=own).fit(50 * X, Y)
     assert max(norms) == pytest.approx(0.25, rel=1e-3)
 
 

@@ -1,0 +1,45 @@
+"""The module that is trained when none is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Multilayer perceptron with ReLU units: the default module, for tabular data.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns of X, at least 1.
+    n_outputs : int
+        Number of outputs, at least 1: classes, labels or targets.
+    hidden_layer_sizes : sequence of int, default=(100,)
+        Units of each hidden layer, as in :class:`sklearn.neural_network.MLPClassifier`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_l2rw import MLP
+    >>> MLP(n_features=4, n_outputs=3)(torch.zeros(5, 4)).shape
+    torch.Size([5, 3])
+
+    """
+
+    def __init__(
+        self, n_features: int, n_outputs: int, hidden_layer_sizes: Sequence[int] = (100,)
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise([n_features, *hidden_layer_sizes]):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        last = [n_features, *hidden_layer_sizes][-1]
+        self.layers = nn.Sequential(*layers, nn.Linear(last, n_outputs))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Outputs of shape (n, n_outputs), for X of shape (n, n_features)."""
+        outputs: Tensor = self.layers(X)
+        return outputs

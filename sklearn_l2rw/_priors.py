@@ -1,0 +1,62 @@
+"""What the user says an example counts: `sample_weight` and `class_weight`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
+from sklearn.utils.class_weight import compute_sample_weight
+
+Prior = NDArray[np.float64]
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> Prior | None:
+    """Check `sample_weight`: None, or n_rows numbers that are not negative, and not all 0."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n_rows, float(weight))
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"Got sample_weight of shape {weight.shape}, but expected ({n_rows},): Sample weights "
+            "must be 1D, one for each row of X."
+        )
+    assert_all_finite(weight, input_name="sample_weight")
+    if (weight < 0).any():
+        raise ValueError(
+            f"Got negative values in sample_weight, the least being {weight.min()}, but expected "
+            "none. 0 takes a row out of training."
+        )
+    if not weight.any():
+        raise ValueError(
+            "Got sample_weight of zeros only, but expected at least one row to train on: sample "
+            "weights must contain at least one non-zero number."
+        )
+    return weight
+
+
+def with_class_weight(prior: Prior | None, class_weight: Any, labels: Any) -> Prior | None:
+    """Multiply the weights of examples by those of their classes.
+
+    ``"balanced"`` means inverse frequencies in `labels`.
+    """
+    if class_weight is None:
+        return prior
+    if labels is None:
+        raise ValueError(
+            f"Got class_weight={class_weight!r} with a Dataset whose labels cannot be read, but "
+            "expected labels in memory. Pass y beside the Dataset, or use criterion__weight."
+        )
+    by_class: Prior = compute_sample_weight(class_weight, labels)
+    return by_class if prior is None else prior * by_class
+
+
+def mean_one(prior: Prior | None) -> NDArray[np.float32] | None:
+    """Weights whose mean is 1; None where they say nothing."""
+    if prior is None or (prior == prior[0]).all():
+        return None
+    scaled: NDArray[np.float32] = (prior / prior.mean()).astype(np.float32)
+    return scaled

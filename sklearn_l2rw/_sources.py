@@ -1,0 +1,153 @@
+"""Where the clean set comes from: given as it is, or taken out of the training rows."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+
+
+class FitArguments(NamedTuple):
+    """Arguments of `fit` beside X and y."""
+
+    sample_weight: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    clean_mask: Any = None
+
+
+def is_number(clean_set: Any) -> bool:
+    """Tell a number or share of rows to split off from examples."""
+    return isinstance(clean_set, Real) and not isinstance(clean_set, (bool, np.bool_))
+
+
+def given_examples(clean_set: Any, arguments: FitArguments) -> Any:
+    """Return the clean set where it is given as examples; None where it is to be split off.
+
+    Raises
+    ------
+    ValueError
+        If it is given in two ways, or if one of X_val and y_val is missing.
+
+    """
+    ways = {
+        "clean_set": clean_set,
+        "X_val, y_val": arguments.X_val if arguments.y_val is None else arguments.y_val,
+        "clean_mask": arguments.clean_mask,
+    }
+    used = [name for name, value in ways.items() if value is not None]
+    if len(used) > 1:
+        raise ValueError(
+            f"Got the clean set in {len(used)} ways, {' and '.join(used)}, but expected one of "
+            "clean_set in the constructor, X_val and y_val in `fit`, or clean_mask in `fit`. "
+            "Leave the others None."
+        )
+    if (arguments.X_val is None) != (arguments.y_val is None):
+        got, lacking = ("X_val", "y_val") if arguments.y_val is None else ("y_val", "X_val")
+        raise ValueError(
+            f"Got {got} without {lacking}, but expected both, the examples and their labels."
+        )
+    if arguments.X_val is not None:
+        return arguments.X_val, arguments.y_val
+    return None if is_number(clean_set) else clean_set
+
+
+def check_mask(clean_mask: Any, n_rows: int) -> Mask:
+    """Check a mask of trusted rows: bool, one entry for each row, some True, some False."""
+    mask = np.asarray(clean_mask)
+    if mask.dtype != np.bool_:
+        raise TypeError(
+            f"Got a clean_mask of dtype {mask.dtype}, but expected bool, True for the rows that "
+            "are trusted. From indices: mask = np.zeros(len(X), bool); mask[indices] = True."
+        )
+    if mask.shape != (n_rows,):
+        raise ValueError(
+            f"Got a clean_mask of shape {mask.shape}, but expected ({n_rows},), one entry for "
+            "each row of X."
+        )
+    if not mask.any() or mask.all():
+        some = "no row" if not mask.any() else "every row"
+        raise ValueError(
+            f"Got a clean_mask that trusts {some}, but expected some trusted rows, which become "
+            "the clean set, and some others to train on."
+        )
+    return mask
+
+
+def _number_of_rows(clean_set: Any, n_rows: int) -> int:
+    if isinstance(clean_set, Integral):
+        if clean_set < 1:
+            raise ValueError(
+                f"Got clean_set={clean_set}, but expected at least 1 row to split off."
+            )
+        return int(clean_set)
+    if not 0 < clean_set < 1:
+        raise ValueError(
+            f"Got clean_set={clean_set}, but expected a share of the rows, between 0 and 1, or an "
+            "int, their number."
+        )
+    return max(1, round(float(clean_set) * n_rows))
+
+
+def check_some_of_each(clean: Mask, left: Mask) -> None:
+    """Check that there are rows for the clean set, and rows left to train on."""
+    if not clean.any() or not left.any():
+        lacking = "trained on" if clean.any() else "trusted"
+        raise ValueError(
+            f"Got a sample_weight of 0 for all rows that are to be {lacking}, but expected some "
+            "trusted rows and some others to count."
+        )
+
+
+def split_off(clean_set: Any, groups: NDArray[Any]) -> Mask:
+    """Choose rows at random for the clean set, the same number (+-1) of each group.
+
+    The choice is that of torch's current seed, and draws nothing from the global generator.
+
+    Parameters
+    ----------
+    clean_set : int or float
+        How many rows, or which share of them.
+    groups : ndarray of shape (n_rows,)
+        The class of each row; a constant where there are none.
+
+    """
+    random = torch.Generator().manual_seed(torch.initial_seed())
+    if len(groups) < 2:
+        raise ValueError(
+            f"Got clean_set={clean_set} with n_samples={len(groups)} rows to split, but expected "
+            "at least one for the clean set and one to train on, and of a Dataset its length."
+        )
+    number = _number_of_rows(clean_set, len(groups))
+    names, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    if number < len(names):
+        raise ValueError(
+            f"Got clean_set={clean_set}, which is {number} of {len(groups)} rows, but there are "
+            f"{len(names)} classes, and each should be in the clean set. Expected at least "
+            f"{len(names)} rows."
+        )
+    share = np.full(len(names), number // len(names))
+    share[np.argsort(-counts, kind="stable")[: number % len(names)]] += 1
+    too_few = counts <= share
+    if too_few.any():
+        listed = ", ".join(
+            f"{name!r} has {count} and would give {n}"
+            for name, count, n in zip(
+                names[too_few].tolist(), counts[too_few], share[too_few], strict=True
+            )
+        )
+        raise ValueError(
+            f"Got clean_set={clean_set}, which takes {number} rows, as many of each class, but "
+            f"some classes have too few rows to keep one to train on: {listed}. Lower clean_set "
+            f"(below {counts.min() * len(names)} rows), or give the clean examples themselves."
+        )
+    chosen = np.zeros(len(groups), dtype=bool)
+    for code, n in enumerate(share):
+        rows = np.flatnonzero(codes == code)
+        chosen[rows[torch.randperm(len(rows), generator=random)[:n].numpy()]] = True
+    return chosen
