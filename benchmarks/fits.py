@@ -28,7 +28,6 @@ SETTINGS: dict[str, Any] = {
     "module__n_outputs": 2,
     "module__hidden": (64, 64),
     "optimizer": torch.optim.SGD,
-    "optimizer": torch.optim.SGD,
     "optimizer__momentum": 0.9,
     "lr": 0.01,
     "batch_size": BATCH_SIZE,

@@ -47,7 +47,7 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_l2rw import L2RWBinaryClassifier
     >>> X, y = make_blobs(200, centers=[[-2, 0], [2, 0]], random_state=0)
-    >>> net = L2RWBinaryClassifier(clean_set=10, lr=0.01, random_state=0, verbose=0).fit(X, y)
+    >>> net = L2RWBinaryClassifier(clean_set=10, random_state=0, verbose=0).fit(X, y)
     >>> net.score(X, y) > 0.9
     True
 
@@ -60,9 +60,13 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
         clean_set: Any = None,
         class_weight: Any = None,
         threshold: float = 0.5,
+        lr: float = 0.3,
+        max_epochs: int = 50,
         **kwargs: Any,
     ) -> None:
-        super().__init__(module, clean_set=clean_set, threshold=threshold, **kwargs)
+        super().__init__(
+            module, clean_set=clean_set, threshold=threshold, lr=lr, max_epochs=max_epochs, **kwargs
+        )
         self.class_weight = class_weight
 
     def __sklearn_tags__(self) -> Any:

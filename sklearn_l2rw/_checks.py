@@ -91,7 +91,8 @@ def check_labels(y: Any, name: str) -> NDArray[Any]:
     if labels.ndim != 1 and not (labels.ndim == 2 and labels.shape[1] == 1):
         raise ValueError(
             f"Got {name} of shape {labels.shape}, but expected one label for each row: y should be "
-            "a 1d array."
+            "a 1d array. Multilabel and multioutput targets are not supported. "
+            "L2RWMultilabelClassifier takes indicator matrices."
         )
     labels = np.asarray(column_or_1d(labels, warn=True))
     if labels.dtype.kind == "f":
@@ -212,6 +213,17 @@ def _are_probabilities(output: Tensor) -> bool:
     if bool((output < 0).any()):
         return False
     return torch.allclose(output.sum(1), torch.ones_like(output[:, 0]), atol=1e-3)
+
+
+def check_n_outputs(output: Any, n_outputs: int | None) -> None:
+    """Check that the module returns one number for each target of an example."""
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if n_outputs is not None and (not isinstance(output, Tensor) or output[0].numel() != n_outputs):
+        raise ValueError(
+            f"The module returns an output of shape {shape}, but y has {n_outputs} "
+            f"target{'s' * (n_outputs > 1)} for each example, so expected (n_examples, "
+            f"{n_outputs}). Set the size of the module's last layer to that."
+        )
 
 
 def check_output(output: Any, criterion: nn.Module, n_classes: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils.metaestimators import available_if
 from skorch import NeuralNetClassifier
@@ -38,21 +37,29 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
 
     Parameters
     ----------
-    module : torch.nn.Module class or instance
+    module : torch.nn.Module class or instance, default=None
         The network. With the default criterion it returns logits, of shape (n, n_classes). A
-        given instance is copied, not trained.
+        given instance is copied, not trained. If the class has parameters named ``n_features``,
+        ``n_outputs`` or ``n_classes`` without a default, they get their values from the data,
+        unless ``module__n_features`` and so on are set. None builds an :class:`MLP`, for tables.
 
-    clean_set : (Xv, yv) or torch.utils.data.Dataset
+    clean_set : (Xv, yv), torch.utils.data.Dataset, int or float, default=None
         Trusted examples: inputs of the same form as X, and one label each, of the same kind as y.
         Every class should be in it. From a Dataset that is not a ``TensorDataset`` or skorch's
         own, items are read anew at each draw, since they may be augmented at random.
+
+        An int is a number of rows, and a float below 1 a share of them, that `fit` splits off
+        X and y, as many of each class: for rare classes whose labels are right. With None, `fit`
+        is given X_val and y_val, or a clean_mask.
 
     clean_batch_size : int or None, default=None
         Number of clean examples in a clean batch. None stands for `batch_size`. A clean set that
         is no larger is the clean batch of every step.
 
-    meta_gradient : {"auto", "forward", "double_backward", "finite_difference"}, default="auto"
-        How :math:`u_i` is computed; see :func:`example_weights`. The choice of ``"auto"`` is made
+    meta_gradient : str, default="auto"
+        How :math:`u_i` is computed: one of ``"auto"``, ``"layerwise"``, ``"forward"``,
+        ``"double_backward"`` and ``"finite_difference"``; see :func:`example_weights`. The choice
+        of ``"auto"`` is made
         once a fit and does not change the weights beyond rounding, unless it has to fall back to
         finite differences.
 
@@ -60,13 +67,25 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         Parameters of the module that the meta-gradient is taken over, None being all of them; see
         :func:`example_weights`. ``"last"``, the last layer alone, makes a step cheaper.
 
+    class_weight : dict, "balanced" or None, default=None
+        What a class counts, {label: weight}. Multiplies the loss of the class's examples, of the
+        training set and of the clean set. ``"balanced"`` is inversely proportional to the
+        frequencies in each of the two.
+
     random_state : int, RandomState instance or None, default=None
-        Seeds the module's initialisation, shuffling, dropout and the clean batches, and leaves
+        Seeds the module's initialisation, shuffling, dropout, the clean batches and the rows
+        that a number as `clean_set` splits off, and leaves
         torch's global generators as they were. With None they are in charge, so that
         ``torch.manual_seed`` works as it does in skorch.
 
     criterion : torch criterion (class or instance), default=torch.nn.CrossEntropyLoss
         Any with a ``reduction``. With NLLLoss the module is to return probabilities, as in skorch.
+
+    lr : float, default=0.3
+        Learning rate. With the default clipping of gradients, no step of SGD is longer than that.
+
+    max_epochs : int, default=50
+        Passes over the training rows.
 
     train_split : callable or None, default=None
         skorch's split into data to train on and data to report a validation score on. None trains
@@ -77,14 +96,23 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         batch, which ought to be a fair sample.
 
     **kwargs
-        All other parameters of :class:`skorch.NeuralNetClassifier`: ``lr``, ``max_epochs``,
-        ``batch_size``, ``optimizer``, ``device``, ``callbacks``, ``classes``, ``module__*``,
+        All other parameters of :class:`skorch.NeuralNetClassifier`: ``batch_size``,
+        ``optimizer`` (SGD), ``device``, ``callbacks``, ``classes``, ``module__*``,
         ``optimizer__*`` and so on.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
+
+    n_features_in_ : int
+        Number of columns of X, if that is two-dimensional.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, if they are strings.
+
+    clean_set_ : (Xv, yv) or torch.utils.data.Dataset
+        The clean set in use, however it was given.
 
     meta_gradient_ : str
         The way that was chosen to compute the meta-gradient.
@@ -117,19 +145,13 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
 
     Examples
     --------
-    >>> import torch
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_l2rw import L2RWClassifier
     >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
     >>> X_clean, y_clean, X_test, y_test = X[:10], y[:10], X[200:], y[200:]
     >>> X, y = X[10:200], y[10:200].copy()
     >>> y[::3] = 1 - y[::3]  # a third of the labels is wrong
-    >>> class Linear(torch.nn.Linear):
-    ...     def __init__(self):
-    ...         super().__init__(2, 2)
-    >>> net = L2RWClassifier(
-    ...     Linear, clean_set=(X_clean, y_clean), lr=0.1, random_state=0, verbose=0
-    ... ).fit(X, y)
+    >>> net = L2RWClassifier(clean_set=(X_clean, y_clean), random_state=0, verbose=0).fit(X, y)
     >>> net.score(X_test, y_test) > 0.9
     True
 
@@ -146,8 +168,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         class_weight: Any = None,
         random_state: Any = None,
         criterion: Any = nn.CrossEntropyLoss,
-        optimizer: Any = torch.optim.Adam,
-        lr: float = 1e-3,
+        lr: float = 0.3,
         max_epochs: int = 50,
         train_split: Any = None,
         iterator_train__shuffle: bool = True,
@@ -161,7 +182,6 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
             meta_parameters=meta_parameters,
             random_state=random_state,
             criterion=criterion,
-            optimizer=optimizer,
             lr=lr,
             max_epochs=max_epochs,
             train_split=train_split,

@@ -78,8 +78,8 @@ class L2RWMixin(Citizen, Fitting):
 
     Parameters
     ----------
-    module, clean_set, clean_batch_size, meta_gradient, meta_parameters, random_state, optimizer, \
-lr, max_epochs, train_split, iterator_train__shuffle
+    module, clean_set, clean_batch_size, meta_gradient, meta_parameters, random_state, \
+train_split, iterator_train__shuffle
         As in :class:`L2RWClassifier`.
     **kwargs
         All other parameters of the NeuralNet class.
@@ -115,18 +115,12 @@ lr, max_epochs, train_split, iterator_train__shuffle
         meta_gradient: str = "auto",
         meta_parameters: MetaParameters = None,
         random_state: Any = None,
-        optimizer: Any = torch.optim.Adam,
-        lr: float = 1e-3,
-        max_epochs: int = 50,
         train_split: Any = None,
         iterator_train__shuffle: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(  # type: ignore[call-arg]
             module,
-            optimizer=optimizer,
-            lr=lr,
-            max_epochs=max_epochs,
             train_split=train_split,
             iterator_train__shuffle=iterator_train__shuffle,
             **kwargs,

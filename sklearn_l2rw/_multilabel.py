@@ -13,6 +13,7 @@ from skorch import NeuralNet
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
+from ._checks import check_n_outputs
 from ._mixin import L2RWMixin
 from ._targets import as_columns, like_output
 
@@ -47,7 +48,7 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
     >>> from sklearn.datasets import make_multilabel_classification
     >>> from sklearn_l2rw import L2RWMultilabelClassifier
     >>> X, y = make_multilabel_classification(200, n_classes=3, random_state=0)
-    >>> net = L2RWMultilabelClassifier(clean_set=20, lr=0.01, random_state=0, verbose=0).fit(X, y)
+    >>> net = L2RWMultilabelClassifier(clean_set=20, random_state=0, verbose=0).fit(X, y)
     >>> net.predict(X[:5]).shape
     (5, 3)
 
@@ -61,9 +62,13 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
         *,
         clean_set: Any = None,
         criterion: Any = nn.BCEWithLogitsLoss,
+        lr: float = 0.3,
+        max_epochs: int = 50,
         **kwargs: Any,
     ) -> None:
-        super().__init__(module, clean_set=clean_set, criterion=criterion, **kwargs)
+        super().__init__(
+            module, clean_set=clean_set, criterion=criterion, lr=lr, max_epochs=max_epochs, **kwargs
+        )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -109,6 +114,9 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
 
     def _encode(self, y: Any) -> Tensor:
         return as_columns(y)
+
+    def _check_output(self, output: Any) -> None:
+        check_n_outputs(output, self._n_outputs())
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Loss of logits; see :meth:`skorch.NeuralNet.get_loss`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,11 @@ def with_class_weight(prior: Prior | None, class_weight: Any, labels: Any) -> Pr
         raise ValueError(
             f"Got class_weight={class_weight!r} with a Dataset whose labels cannot be read, but "
             "expected labels in memory. Pass y beside the Dataset, or use criterion__weight."
+        )
+    if isinstance(class_weight, Mapping) and any(w < 0 for w in class_weight.values()):
+        raise ValueError(
+            f"Got class_weight={class_weight!r}, but expected no negative weights. 0 takes a class "
+            "out of training."
         )
     by_class: Prior = compute_sample_weight(class_weight, labels)
     return by_class if prior is None else prior * by_class

@@ -11,6 +11,7 @@ from skorch import NeuralNetRegressor
 from skorch.utils import is_dataset, to_numpy
 from torch import Tensor
 
+from ._checks import check_n_outputs
 from ._mixin import L2RWMixin
 from ._targets import as_columns, like_output
 
@@ -26,6 +27,10 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
     ----------
     module : torch.nn.Module class or instance, default=None
         Returns predictions of shape (n,) or (n, n_targets). None builds an :class:`MLP`.
+    lr : float, default=0.03
+        Learning rate. Scale targets to a spread of about 1: gradients are clipped.
+    max_epochs : int, default=50
+        Passes over the training rows.
     **kwargs
         All other parameters of :class:`L2RWClassifier`, but for `class_weight` and `classes`. A
         number as `clean_set` is split off at random. The criterion is MSELoss.
@@ -47,13 +52,24 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
     >>> y = X[:, 0].copy()
     >>> y[::4] = 3.0  # a quarter of the targets is wrong
     >>> trusted = np.arange(200) % 20 == 1
-    >>> net = L2RWRegressor(lr=0.01, random_state=0, verbose=0).fit(X, y, clean_mask=trusted)
+    >>> net = L2RWRegressor(random_state=0, verbose=0).fit(X, y, clean_mask=trusted)
     >>> bool(np.abs(net.predict(X) - X[:, 0]).mean() < 0.2)
     True
 
     """
 
     n_outputs_: int
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        clean_set: Any = None,
+        lr: float = 0.03,
+        max_epochs: int = 50,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, clean_set=clean_set, lr=lr, max_epochs=max_epochs, **kwargs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -99,6 +115,9 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
 
     def _encode(self, y: Any) -> Tensor:
         return as_columns(y)
+
+    def _check_output(self, output: Any) -> None:
+        check_n_outputs(output, self._n_outputs())
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Loss of predictions; see :meth:`skorch.NeuralNet.get_loss`."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 
 def as_columns(y: Any) -> Tensor:
     """Targets as floats of shape (n, n_targets); those of one example as (n_targets,)."""
+    if not isinstance(y, Tensor):
+        array = np.array(y)  # a copy: torch warns of arrays that cannot be written to
+        y = array.astype(np.float64) if array.dtype.kind == "O" else array
     targets = torch.as_tensor(y)
     if not targets.is_floating_point():
         targets = targets.to(torch.get_default_dtype())

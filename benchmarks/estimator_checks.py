@@ -1,0 +1,79 @@
+"""scikit-learn's checks for estimators: how many fail, beside plain skorch in the same run.
+
+Run ``python -m benchmarks.estimator_checks``. The tests run the same checks, one by one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections import Counter
+from typing import Any
+
+import torch
+from sklearn.utils.estimator_checks import check_estimator
+from skorch import NeuralNetClassifier
+from torch import Tensor, nn
+
+from sklearn_l2rw import L2RWBinaryClassifier, L2RWClassifier, L2RWRegressor
+
+
+class AnyTable(nn.Module):
+    """What plain skorch needs to take a table: a net that asks for no sizes, and casts X itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.LazyLinear(100), nn.ReLU(), nn.LazyLinear(3), nn.Softmax(1))
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Probabilities of three classes."""
+        probabilities: Tensor = self.layers(X.float())
+        return probabilities
+
+
+_SETTINGS: dict[str, Any] = {"clean_set": 0.3, "random_state": 0, "verbose": 0}
+ESTIMATORS: dict[str, Any] = {
+    "L2RWClassifier": L2RWClassifier(**_SETTINGS),
+    "L2RWBinaryClassifier": L2RWBinaryClassifier(**_SETTINGS),
+    "L2RWRegressor": L2RWRegressor(**_SETTINGS),
+    "skorch": NeuralNetClassifier(AnyTable, verbose=0),
+}
+
+_REASON = (
+    "training is by shuffled batches, and the clean set drawn from the rows: repeating rows makes "
+    "other batches and another clean set than weighing them. That weights count as repetitions do "
+    "within a batch is tested in tests/test_sample_weight.py."
+)
+
+
+def expected_failures(estimator: Any) -> dict[str, str]:
+    """Checks that an estimator of ours cannot pass, with the reason."""
+    return {
+        "check_sample_weight_equivalence_on_dense_data": _REASON,
+        "check_sample_weight_equivalence_on_sparse_data": _REASON,
+    }
+
+
+def main() -> None:
+    """Print the table; fail where a check fails that is not expected to."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    torch.set_num_threads(1)
+    print("| estimator | checks passed | failed | expected to fail |\n|---|---|---|---|")
+    failures = []
+    for name, estimator in ESTIMATORS.items():
+        expected = {} if name == "skorch" else expected_failures(estimator)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = check_estimator(
+                estimator, expected_failed_checks=expected, on_skip=None, on_fail=None
+            )
+        count = Counter(result["status"] for result in results)
+        print(f"| {name} | {count['passed']} | {count['failed']} | {count['xfail']} |")
+        if name != "skorch":
+            failures += [r["check_name"] for r in results if r["status"] == "failed"]
+    if failures:
+        raise SystemExit(f"Failed: {', '.join(failures)}")
+
+
+if __name__ == "__main__":
+    main()
