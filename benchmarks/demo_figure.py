@@ -6,47 +6,15 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from skorch.callbacks import Callback
 
 from benchmarks.arms import ARMS, Training, l2rw
 from benchmarks.problems import Problem
-from sklearn_l2rw import example_weights
-
-
-class WeightTrace(Callback):
-    """Mean weight of each training example relative to uniform, over the epochs of a fit.
-
-    At the end of each epoch all examples are weighed once more, in shuffled batches.
-    """
-
-    def __init__(self, data: Problem, batch_size: int) -> None:
-        self.data = data
-        self.batch_size = batch_size
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.sum_ = np.zeros(len(self.data.y))
-        self.n_ = 0
-        self.generator_ = torch.Generator().manual_seed(0)
-        self.loss_ = torch.nn.CrossEntropyLoss(reduction="none")
-
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        X, y = torch.as_tensor(self.data.X), torch.as_tensor(self.data.y)
-        clean = tuple(torch.as_tensor(part) for part in self.data.clean_set)
-        order = torch.randperm(len(y), generator=self.generator_)
-        for rows in torch.split(order, self.batch_size):
-            batch = X[rows], y[rows]
-            weights = example_weights(net.module_, self.loss_, batch, (clean[0], clean[1]))
-            self.sum_[rows.numpy()] += weights.numpy() * len(rows)
-        self.n_ += 1
 
 
 def learned_weights(data: Problem, training: Training, lr: float, seed: int = 0) -> NDArray[Any]:
     """Mean relative weight (1 is uniform) of each training example over a fit, shape (n,)."""
-    trace = WeightTrace(data, training.batch_size)
-    l2rw(data, training, lr, seed, callbacks=[("trace", trace)])
-    weights: NDArray[Any] = trace.sum_ / trace.n_
+    weights: NDArray[Any] = l2rw(data, training, lr, seed).example_weights_
     return weights
 
 

@@ -6,6 +6,7 @@ from ._binary import L2RWBinaryClassifier
 from ._classifier import L2RWClassifier
 from ._health_display import TrainingHealthDisplay
 from ._image_grid import ExampleGridDisplay
+from ._label_errors import rank_label_errors
 from ._mixin import L2RWMixin
 from ._mlp import MLP
 from ._multilabel import L2RWMultilabelClassifier
@@ -26,5 +27,6 @@ __all__ = [
     "TrainingHealthDisplay",
     "WeightHistoryDisplay",
     "example_weights",
+    "rank_label_errors",
 ]
 __version__ = version("sklearn_l2rw")

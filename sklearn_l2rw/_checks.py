@@ -30,8 +30,12 @@ CLEAN_SET_FORMS = (
 )
 
 
-def check_parameters(meta_gradient: Any, clean_batch_size: Any) -> None:
+def check_parameters(meta_gradient: Any, clean_batch_size: Any, record_weights: Any) -> None:
     """Check values of the constructor's parameters."""
+    if not isinstance(record_weights, bool) and record_weights != "epochs":
+        raise ValueError(
+            f"Got record_weights={record_weights!r}, but expected True, False, or 'epochs'."
+        )
     if meta_gradient not in META_GRADIENTS:
         raise ValueError(
             f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
@@ -192,7 +196,9 @@ def check_known(labels: Any, encoder: Encoder, name: str) -> None:
     if len(unknown):
         raise ValueError(
             f"Got labels {unknown.tolist()} in {name} that are not among the classes "
-            f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes`."
+            f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes`. "
+            "A meta-estimator that encodes y, such as VotingClassifier, does not encode a "
+            "clean_set in the constructor: give it a number, or a clean_mask."
         )
 
 

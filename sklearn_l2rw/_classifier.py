@@ -78,6 +78,10 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         torch's global generators as they were. With None they are in charge, so that
         ``torch.manual_seed`` works as it does in skorch.
 
+    record_weights : bool or "epochs", default=True
+        Whether `example_weights_` is kept; with ``"epochs"``, `epoch_example_weights_` too, which
+        takes n_epochs times the memory.
+
     criterion : torch criterion (class or instance), default=torch.nn.CrossEntropyLoss
         Any with a ``reduction``. With NLLLoss the module is to return probabilities, as in skorch.
 
@@ -113,6 +117,15 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
 
     clean_set_ : (Xv, yv) or torch.utils.data.Dataset
         The clean set in use, however it was given.
+
+    example_weights_ : ndarray of shape (n_samples,)
+        Learned weight of each row that was given to the last call of `fit` or `partial_fit`, in
+        its order: the mean over the steps, relative to uniform. 1 is what it would be without the
+        method, 0 means that the row was never listened to, and NaN that it was not trained on,
+        being trusted, split off, or of sample weight 0.
+
+    epoch_example_weights_ : ndarray of shape (n_epochs, n_samples)
+        The same for each epoch.
 
     meta_gradient_ : str
         The way that was chosen to compute the meta-gradient.
@@ -167,6 +180,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         meta_parameters: MetaParameters = None,
         class_weight: Any = None,
         random_state: Any = None,
+        record_weights: bool | str = True,
         criterion: Any = nn.CrossEntropyLoss,
         lr: float = 0.3,
         max_epochs: int = 50,
@@ -181,6 +195,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
             meta_gradient=meta_gradient,
             meta_parameters=meta_parameters,
             random_state=random_state,
+            record_weights=record_weights,
             criterion=criterion,
             lr=lr,
             max_epochs=max_epochs,

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_labels
 from ._labels import as_labels
@@ -25,21 +23,6 @@ class Group(NamedTuple):
     name: str
     flipped: bool | None
     members: NDArray[np.bool_]
-
-
-def recorded(estimator: Any, attribute: str, remedy: str) -> Any:
-    """Return what a fitted estimator, or the last step of a pipeline or search, has recorded."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
-    check_is_fitted(estimator)
-    value = getattr(estimator, attribute, None)
-    if value is None:
-        raise ValueError(
-            f"Got a fitted {type(estimator).__name__} without {attribute}, but expected an "
-            f"estimator that has recorded it: {remedy} and fit again."
-        )
-    return value
 
 
 def as_weights(weights: ArrayLike, ndim: int) -> NDArray[np.float64]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -28,11 +30,28 @@ class EpochLog:
     def __init__(self) -> None:
         self._weights: list[Tensor] = []
         self._clean_losses: list[Tensor] = []
+        self._rows: list[NDArray[np.int64]] = []
+        self._priors: list[Tensor | None] = []
 
     def add(self, weights: Tensor, clean_loss: Tensor) -> None:
         """Remember a step."""
         self._weights.append(weights)
         self._clean_losses.append(clean_loss)
+
+    def add_rows(self, rows: NDArray[np.int64], prior: Tensor | None) -> None:
+        """Remember whose weights those of the last step are, and what the rows count."""
+        self._rows.append(rows)
+        self._priors.append(prior)
+
+    def relative_weights(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows of the epoch's steps, and their weights relative to uniform; see `WeightRecord`."""
+        weights = [
+            w * len(w) if p is None else w / p * p.sum()
+            for w, p in zip(self._weights, self._priors, strict=True)
+        ]
+        if not weights:
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        return np.concatenate(self._rows), torch.cat(weights).double().cpu().numpy()
 
     def write(self, history: Any) -> None:
         """Complete the batch rows and the epoch row of a skorch history, and forget the steps.

@@ -38,7 +38,7 @@ from ._sources import (
 )
 from ._tracking import Positions
 
-WHILE_FITTING = ("reweighting_", "epoch_log_", "fit_data_", "loader_")
+WHILE_FITTING = ("reweighting_", "epoch_log_", "fit_data_", "loader_", "weight_record_")
 
 
 class FitData(NamedTuple):
@@ -155,11 +155,13 @@ class Fitting:
     @contextmanager
     def _fitting(self, *, keep: bool) -> Iterator[None]:
         net: Any = self
-        check_parameters(net.meta_gradient, net.clean_batch_size)
+        check_parameters(net.meta_gradient, net.clean_batch_size, net.record_weights)
         resume = getattr(net, "generator_states_", None) if keep else None
         with rollback(net):
             with seeded(self.random_state, str(net.device), resume) as states:
                 net.fitting_ = True
+                for name in ("example_weights_", "epoch_example_weights_"):
+                    vars(net).pop(name, None)
                 if not keep:
                     vars(net).pop("clean_position_", None)
                 try:

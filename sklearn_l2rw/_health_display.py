@@ -17,7 +17,7 @@ from ._display_axes import (
     grid_within,
     whole_ticks,
 )
-from ._display_inputs import recorded
+from ._recorded import recorded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._display_axes import as_weight, check_matplotlib, grid_within
-from ._display_inputs import as_classes, as_weights, check_rows, recorded
+from ._display_inputs import as_classes, as_weights, check_rows
 from ._labels import as_labels
+from ._recorded import recorded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

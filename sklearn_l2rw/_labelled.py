@@ -15,6 +15,7 @@ from torch import Tensor
 from ._checks import check_known, check_labels, warn_of_lacking
 from ._labels import Encoder, as_labels
 from ._priors import Prior, with_class_weight
+from ._sources import FitArguments, Mask
 
 _DECODED = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -57,6 +58,30 @@ class Labelled:
         if targets is not None:
             check_known(targets, self.encoder_, "y")
         return targets
+
+    def _take_clean(
+        self,
+        X: Any,
+        y: Any,
+        targets: Any,
+        prior: Prior | None,
+        arguments: FitArguments,
+        *,
+        reuse: bool,
+    ) -> Mask:
+        left: Mask = super()._take_clean(  # type: ignore[misc]
+            X, y, targets, prior, arguments, reuse=reuse
+        )
+        if arguments.clean_mask is not None and targets is not None and not reuse:
+            trained = targets[~np.asarray(arguments.clean_mask)]
+            lost = np.setdiff1d(targets, trained)
+            if len(lost) and getattr(self, "classes", None) is None:
+                raise ValueError(
+                    f"Got labels {lost.tolist()} in rows of the clean_mask that are not among the "
+                    f"classes {np.unique(trained).tolist()} of the rows to train on. Leave a row "
+                    "of each class unmasked, or name all classes with `classes`."
+                )
+        return left
 
     def _learn_classes(self, labels: NDArray[Any], *, known: bool) -> None:
         classes = np.unique(labels)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 
 
@@ -18,7 +19,7 @@ def as_labels(y: Any) -> NDArray[Any]:
     """Labels as an array: from a tensor, a Series, a categorical, a list or an array."""
     if isinstance(y, Tensor):
         return np.asarray(y.detach().cpu())
-    return np.asarray(y)
+    return np.asarray(y.toarray() if sparse.issparse(y) else y)
 
 
 class Encoder:

@@ -23,6 +23,7 @@ from ._epoch_log import Deferred, EpochLog, check_losses
 from ._fitting import WHILE_FITTING, Fitting
 from ._parameters import MetaParameters, select_parameters
 from ._random import seeded
+from ._recording import WeightRecord
 from ._rows import Encoded, as_rows, batch_loader
 from ._state import no_trace
 from ._step import Reweighting
@@ -79,7 +80,7 @@ class L2RWMixin(Citizen, Fitting):
     Parameters
     ----------
     module, clean_set, clean_batch_size, meta_gradient, meta_parameters, random_state, \
-train_split, iterator_train__shuffle
+record_weights, train_split, iterator_train__shuffle
         As in :class:`L2RWClassifier`.
     **kwargs
         All other parameters of the NeuralNet class.
@@ -115,6 +116,7 @@ train_split, iterator_train__shuffle
         meta_gradient: str = "auto",
         meta_parameters: MetaParameters = None,
         random_state: Any = None,
+        record_weights: bool | str = True,
         train_split: Any = None,
         iterator_train__shuffle: bool = True,
         **kwargs: Any,
@@ -130,6 +132,7 @@ train_split, iterator_train__shuffle
         self.meta_gradient = meta_gradient
         self.meta_parameters = meta_parameters
         self.random_state = random_state
+        self.record_weights = record_weights
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -215,16 +218,19 @@ train_split, iterator_train__shuffle
         super().on_batch_end(net, batch=batch, training=training, **kwargs)  # type: ignore[misc]
         if training and "weights" in kwargs:
             net.epoch_log_.add(kwargs["weights"], kwargs["clean_loss"])
+            if "weight_record_" in vars(net):
+                rows = net.fit_data_.rows[net.loader_.rows]
+                net.epoch_log_.add_rows(rows, self._batch_prior())
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         super().on_epoch_end(net, **kwargs)  # type: ignore[misc]
-        net.epoch_log_.write(net.history)
+        self._close_epoch()
         check_losses(net.history)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         super().on_train_end(net, X=X, y=y, **kwargs)  # type: ignore[misc]
-        if hasattr(net, "epoch_log_"):  # an interrupted epoch is yet to be written
-            net.epoch_log_.write(net.history)
+        if "epoch_log_" in vars(net):  # an interrupted epoch is yet to be written
+            self._close_epoch()
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
@@ -267,8 +273,22 @@ train_split, iterator_train__shuffle
         if not training or "fit_data_" not in vars(net):
             return Tracked(loader, np.arange(len(dataset)))
         base = dataset.dataset if isinstance(dataset, Encoded) else dataset
-        net.loader_ = Tracked(loader, positions_in(base, net.fit_data_.base))
+        data = net.fit_data_
+        net.loader_ = Tracked(loader, positions_in(base, data.base))
+        if self.record_weights:
+            net.weight_record_ = WeightRecord(data.n_rows, epochs=self.record_weights == "epochs")
         return net.loader_
+
+    def _close_epoch(self) -> None:
+        """Move what the steps of an epoch left to the history and to the record of weights."""
+        net: Any = self
+        log = vars(net).pop("epoch_log_")
+        log.write(net.history)
+        if "weight_record_" in vars(net):
+            net.weight_record_.add_epoch(*log.relative_weights())
+            net.example_weights_ = net.weight_record_.mean()
+            if self.record_weights == "epochs":
+                net.epoch_example_weights_ = net.weight_record_.by_epoch()
 
     def _batch_prior(self) -> Tensor | None:
         """What the examples of the current batch count; None for all the same."""

@@ -91,7 +91,7 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
         return y
 
     def _as_indicators(self, y: Any, name: str) -> NDArray[Any]:
-        if y is None or np.ndim(y) != 2 or not type_of_target(y).startswith("multilabel"):
+        if y is None or np.ndim(y) != 2 or not np.isin(y, (0, 1)).all():
             got = "None" if y is None else f"{type_of_target(y)} of shape {np.shape(y)}"
             raise ValueError(
                 f"Got {name}={got}, but expected an indicator matrix of shape (n_samples, "

@@ -51,12 +51,18 @@ def with_class_weight(prior: Prior | None, class_weight: Any, labels: Any) -> Pr
             f"Got class_weight={class_weight!r} with a Dataset whose labels cannot be read, but "
             "expected labels in memory. Pass y beside the Dataset, or use criterion__weight."
         )
-    if isinstance(class_weight, Mapping) and any(w < 0 for w in class_weight.values()):
-        raise ValueError(
-            f"Got class_weight={class_weight!r}, but expected no negative weights. 0 takes a class "
-            "out of training."
-        )
+    if isinstance(class_weight, Mapping):
+        weights = np.array(list(class_weight.values()), dtype=np.float64)
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(
+                f"Got class_weight={class_weight!r}, but expected finite weights of at least 0."
+            )
     by_class: Prior = compute_sample_weight(class_weight, labels)
+    if not by_class.any():
+        raise ValueError(
+            f"Got class_weight={class_weight!r}, which is 0 for all classes of the data, but "
+            "expected at least one that counts."
+        )
     return by_class if prior is None else prior * by_class
 
 

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from threading import RLock
 from typing import Any, NamedTuple
 
 import torch
@@ -46,6 +47,8 @@ class Weighed(NamedTuple):
     clean_loss: Tensor
     backward: Callable[[Tensor], None]
 
+
+_ONE_LEVEL = RLock()  # forward mode has one level for all threads
 
 Tangents = Mapping[str, Tensor]
 Way = Callable[[nn.Module, Any, Tangents], Pass]
@@ -179,6 +182,7 @@ def dual_numbers(
         _parameters_in_place(objective),
         _no_fast_path(),
         extra(),
+        _ONE_LEVEL,
         forward_ad.dual_level(),
     ):
         duals: dict[str, Tensor] = {

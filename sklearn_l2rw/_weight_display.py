@@ -23,7 +23,8 @@ from ._display_axes import (
     figure_of,
     scale_weights,
 )
-from ._display_inputs import as_groups, as_weights, recorded
+from ._display_inputs import as_groups, as_weights
+from ._recorded import recorded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

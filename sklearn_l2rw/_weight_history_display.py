@@ -18,7 +18,8 @@ from ._display_axes import (
     scale_weights,
     whole_ticks,
 )
-from ._display_inputs import as_groups, as_weights, recorded
+from ._display_inputs import as_groups, as_weights
+from ._recorded import recorded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

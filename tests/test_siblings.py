@@ -364,9 +364,15 @@ def test_continuous_y_in_a_classifier(kind: str) -> None:
     refused(kind, "continuous|discrete|indicator", y, clean_set=clean_set)
 
 
-@pytest.mark.parametrize("y", [CODES, labels_of(X) + 2 * CODES[:, None], None])
+@pytest.mark.parametrize(
+    "y",
+    [CODES, labels_of(X) + 2 * CODES[:, None], None, 2 * labels_of(X), 2 * labels_of(X) - 1],
+    ids=["one label", "four values", "none", "0 and 2", "-1 and 1"],
+)
 def test_multilabel_y_that_is_no_indicator_matrix(y: Any) -> None:
-    refused("multilabel", "indicator", y)
+    refused("multilabel", "indicator|0 and 1", y)
+    if y is not None:
+        refused("multilabel", "indicator|0 and 1", labels_of(X), clean_set=(X_CLEAN, y[:12]))
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "regressor of two"])
