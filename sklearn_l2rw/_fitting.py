@@ -38,7 +38,14 @@ from ._sources import (
 )
 from ._tracking import Positions
 
-WHILE_FITTING = ("reweighting_", "epoch_log_", "fit_data_", "loader_", "weight_record_")
+WHILE_FITTING = (
+    "reweighting_",
+    "epoch_log_",
+    "fit_data_",
+    "loader_",
+    "weight_record_",
+    "health_check_",
+)
 
 
 class FitData(NamedTuple):

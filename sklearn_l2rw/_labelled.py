@@ -110,6 +110,13 @@ class Labelled:
     def _prior(self, prior: Prior | None, targets: Any) -> Prior | None:
         return with_class_weight(prior, self.class_weight, targets)
 
+    def _judge_weights(self, y: Any) -> None:
+        net: Any = self
+        weighed_alike = net.fit_data_.prior is None  # else it may be meant
+        if y is not None and "weight_record_" in vars(net) and weighed_alike:
+            weights = net.weight_record_.mean()[net.fit_data_.rows]
+            net.health_check_.classes(weights, as_labels(y))
+
     def _n_outputs(self) -> int | None:
         return len(self.classes_) if hasattr(self, "classes_") else None
 

@@ -21,6 +21,7 @@ from ._clean_set import CleanBatches, Position
 from ._dtypes import cast_floats, cast_integers, has_integers
 from ._epoch_log import Deferred, EpochLog, check_losses
 from ._fitting import WHILE_FITTING, Fitting
+from ._health import HealthCheck
 from ._parameters import MetaParameters, select_parameters
 from ._random import seeded
 from ._recording import WeightRecord
@@ -180,6 +181,7 @@ record_weights, train_split, iterator_train__shuffle
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         super().on_train_begin(net, X=X, y=y, **kwargs)  # type: ignore[misc]
+        net.health_check_ = HealthCheck()
         self._start_reweighting()
 
     def on_batch_begin(
@@ -231,6 +233,7 @@ record_weights, train_split, iterator_train__shuffle
         super().on_train_end(net, X=X, y=y, **kwargs)  # type: ignore[misc]
         if "epoch_log_" in vars(net):  # an interrupted epoch is yet to be written
             self._close_epoch()
+        self._judge_weights(y)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
@@ -284,6 +287,7 @@ record_weights, train_split, iterator_train__shuffle
         net: Any = self
         log = vars(net).pop("epoch_log_")
         log.write(net.history)
+        net.health_check_.epoch(net.history[-1]["batches"], len(net.history))
         if "weight_record_" in vars(net):
             net.weight_record_.add_epoch(*log.relative_weights())
             net.example_weights_ = net.weight_record_.mean()
@@ -368,6 +372,9 @@ record_weights, train_split, iterator_train__shuffle
         weight = None if prior is None else torch.as_tensor(prior)
         rows = as_rows(clean, self._encode, weight)
         return self._encoded(clean, weight) if rows is None else rows
+
+    def _judge_weights(self, y: Any) -> None:
+        """Look at the recorded weights at the end of training; y is that of the rows trained."""
 
     def _check_output(self, output: Any) -> None:
         """Check what the module makes of a clean batch."""
