@@ -68,13 +68,14 @@ def skorch(rows: Rows) -> Any:
     return net.fit(rows.X, rows.y)
 
 
-def ours(rows: Rows) -> Any:
+def ours(rows: Rows, *, record_weights: bool = True) -> Any:
     """Fit the estimator of this package."""
     net = L2RWClassifier(
         MLP,
         clean_set=(rows.X_clean, rows.y_clean),
         max_epochs=rows.epochs,
         device=rows.device,
+        record_weights=record_weights,
         **SETTINGS,
     )
     return net.fit(rows.X, rows.y)
@@ -101,6 +102,7 @@ def loop(rows: Rows, *, weighted: bool) -> nn.Module:
 FITS: dict[str, Callable[[Rows], Any]] = {
     "skorch": skorch,
     "ours": ours,
+    "ours, weights not recorded": partial(ours, record_weights=False),
     "loop": partial(loop, weighted=False),
     "loop + example_weights": partial(loop, weighted=True),
 }

@@ -57,6 +57,26 @@ class LeNet5(nn.Sequential):
         )
 
 
+class LeNet5Color(nn.Sequential):
+    """LeNet-5 for images (n, 3, 32, 32), with twice as many channels: to logits."""
+
+    def __init__(self, n_outputs: int = 10) -> None:
+        super().__init__(
+            nn.Conv2d(3, 12, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(12, 32, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(800, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, n_outputs),
+        )
+
+
 class MLP(nn.Sequential):
     """Perceptron with two hidden layers: inputs of any shape (n, ...) to logits."""
 

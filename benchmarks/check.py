@@ -1,0 +1,50 @@
+"""Hold the committed results to what the READMEs claim: ``python -m benchmarks.check``.
+
+Prints a line for each claim of `benchmarks.claims`; the exit status is 1 where one fails, or has no
+results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks import results
+from benchmarks.claims import CLAIMS, Claim, Verdict
+from benchmarks.tables import Results
+
+
+def judge(claim: Claim, folder: Path) -> Verdict:
+    """Judge a claim by the results in a folder; one without results fails."""
+    found = Results.read(claim.experiment, claim.preset, folder)
+    if not found.tests:
+        path = results.path_of(claim.experiment, claim.preset, folder)
+        return Verdict(False, f"no results in {path.name}")
+    return claim.judge(found)
+
+
+def check(claims: Iterable[Claim], folder: Path) -> bool:
+    """Print the verdict on each claim; whether all hold."""
+    verdicts = [(claim, judge(claim, folder)) for claim in claims]
+    for claim, verdict in verdicts:
+        status = "holds" if verdict.holds else "FAILS"
+        print(f"{status}: {claim.experiment}, {claim.text}: {verdict.found}")
+    return all(verdict.holds for _, verdict in verdicts)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check all claims."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, default=results.FOLDER, help="folder")
+    args = parser.parse_args(arguments)
+    try:
+        return 0 if check(CLAIMS, args.results) else 1
+    except results.ResultsError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

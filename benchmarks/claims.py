@@ -1,0 +1,140 @@
+"""What the READMEs claim of the results: each claim with how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from benchmarks import paper
+from benchmarks.experiments.preset import Point
+from benchmarks.tables import Results, is_ours
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a claim holds, and what was found."""
+
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, the results that it is about, and its judge."""
+
+    text: str
+    experiment: str
+    preset: str
+    judge: Callable[[Results], Verdict]
+
+
+# -- judges -----------------------------------------------------------------------------------
+
+
+def at_most(results: Results, *, arm: str, point: Point, measure: str, bound: float) -> Verdict:
+    """Judge whether a mean is at most a bound."""
+    mean = results.mean(arm, point, measure)
+    return Verdict(mean <= bound, f"{mean:.2f}, at most {bound:.2f}")
+
+
+def least(results: Results, *, arm: str, point: Point, measure: str, slack: float = 0) -> Verdict:
+    """Judge whether a mean is the least of all arms, or at most by `slack` above the least."""
+    mean = results.mean(arm, point, measure)
+    rival = results.best_rival(point, measure)
+    other = float("nan") if rival is None else results.mean(rival, point, measure)
+    return Verdict(mean <= other + slack, f"{mean:.2f}; best other: {rival} with {other:.2f}")
+
+
+def share_of(
+    results: Results, *, arm: str, other: str, point: Point, measure: str, bound: float
+) -> Verdict:
+    """Judge whether a mean is at most a share of that of another arm."""
+    share = results.mean(arm, point, measure) / results.mean(other, point, measure)
+    return Verdict(share <= bound, f"{share:.2f} of {other}'s, at most {bound:.2f}")
+
+
+def finds_errors(results: Results, *, point: Point) -> Verdict:
+    """Judge whether our best score is at least cleanlab's best, in half of its time."""
+    means = {arm: results.mean(arm, point, "auroc") for arm in results.arms}
+    ours = {arm: mean for arm, mean in means.items() if is_ours(arm) and mean > 0}
+    theirs = {arm: mean for arm, mean in means.items() if arm.startswith("cleanlab") and mean > 0}
+    if not (ours and theirs):
+        return Verdict(False, "no scores of " + ("ours" if theirs else "cleanlab"))
+    best, rival = max(ours, key=lambda a: ours[a]), max(theirs, key=lambda a: theirs[a])
+    time = results.mean(best, point, "cpu_time") / results.mean(rival, point, "cpu_time")
+    text = f"{best} {ours[best]:.4f}, {rival} {theirs[rival]:.4f}, time {time:.2f} of its"
+    return Verdict(ours[best] >= theirs[rival] and time <= 0.5, text)
+
+
+def linear(results: Results, *, arm: str, measure: str, bound: float) -> Verdict:
+    """Judge whether a measure grows no faster than a power of the number of rows.
+
+    From the second point on: at the first one, what does not depend on the rows weighs most.
+    """
+    points = [p for p in results.points if results.seeds(arm, p, measure)][1:]
+    if len(points) < 2:
+        return Verdict(False, "fewer than three numbers of rows")
+    n = [p["rows"] for p in points]
+    y = [max(results.mean(arm, p, measure), 1e-9) for p in points]
+    power = float(np.polyfit(np.log(n), np.log(y), 1)[0])
+    return Verdict(power <= bound, f"grows as rows^{power:.2f}, at most {bound:.2f}")
+
+
+# -- claims -----------------------------------------------------------------------------------
+
+_PAPERS = dict(zip(paper.IMBALANCE_SHARES, paper.IMBALANCE_ERRORS["l2rw"], strict=True))
+_TABLE_1 = (100 - paper.TABLE_1["l2rw"]) / (100 - paper.TABLE_1["unweighted"])
+
+
+def _uniform(rate: float) -> Point:
+    return {"noise": "uniform", "rate": rate}
+
+
+CLAIMS: tuple[Claim, ...] = (
+    *(
+        Claim(
+            f"{100 * share:g}% nines: L2RW's error is no higher than the paper's",
+            "imbalance-mnist", "cpu",
+            partial(at_most, arm="l2rw", point={"majority": share}, measure="error",
+                    bound=_PAPERS[share]),
+        )
+        for share in (0.9, 0.98, 0.995)
+    ),
+    *(
+        Claim(
+            f"{100 * share:g}% nines: L2RW's error is the least of all arms",
+            "imbalance-mnist", "cpu",
+            partial(least, arm="l2rw", point={"majority": share}, measure="error"),
+        )
+        for share in (0.98, 0.995)
+    ),
+    *(
+        Claim(
+            f"{100 * rate:.0f}% uniform noise: L2RW is within 0.5 points of the best arm",
+            "noise-mnist", "cpu",
+            partial(least, arm="l2rw", point=_uniform(rate), measure="error", slack=0.5),
+        )
+        for rate in (0.4, 0.6)
+    ),
+    Claim(
+        "40% uniform noise: L2RW has the share of plain training's error that Table 1 has",
+        "noise-mnist", "cpu",
+        partial(share_of, arm="l2rw", other="unweighted", point=_uniform(0.4), measure="error",
+                bound=_TABLE_1),
+    ),
+    Claim(
+        "40% uniform noise: our best score finds wrong labels as cleanlab's, in half of its time",
+        "label-errors", "cpu", partial(finds_errors, point=_uniform(0.4)),
+    ),
+    Claim(
+        "L2RW's fit time is linear in the rows",
+        "scaling", "cpu", partial(linear, arm="l2rw", measure="cpu_time", bound=1.1),
+    ),
+    Claim(
+        "L2RW's memory grows no faster than the data",
+        "scaling", "cpu", partial(linear, arm="l2rw", measure="memory", bound=1.1),
+    ),
+)  # fmt: skip

@@ -1,0 +1,43 @@
+"""A data set as it was loaded: rows with their true labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.problems import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows and labels of a data set.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Flat rows, in the type that takes least memory; `rows` gives floats.
+    y : ndarray of shape (n,)
+        True labels, 0 .. n_classes - 1.
+    shape : tuple of int
+        Shape of a row as the net takes it; its product is d.
+    n_train : int or None
+        Rows before this one are the training set, the others the test set; None where the data
+        set has no such division.
+    offset, scale : float
+        A row is given to the net as ``(X - offset) / scale``.
+
+    """
+
+    X: NDArray[Any]
+    y: IntArray
+    shape: tuple[int, ...]
+    n_train: int | None = None
+    offset: float = 0.0
+    scale: float = 1.0
+
+    def rows(self, indices: IntArray) -> FloatArray:
+        """Chosen rows as float32."""
+        return ((self.X[indices].astype(np.float32) - self.offset) / self.scale).astype(np.float32)

@@ -1,0 +1,40 @@
+"""What an arm is made for: a task, a way to train, a learning rate, a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data.task import Task
+from benchmarks.methods.net import Net
+from benchmarks.methods.training import NetFactory, Training
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What makers of arms get."""
+
+    task: Task
+    training: Training
+    lr: float
+    seed: int
+    device: str = "cpu"
+
+    @property
+    def factory(self) -> NetFactory:
+        """Makes the net."""
+        return self.training.factory(self.task.shape, self.task.n_classes)
+
+    @property
+    def n_rarest(self) -> int:
+        """Size of the rarest class of all that is trained on."""
+        _, y, _ = self.task.with_clean()
+        return int(np.bincount(y).min())
+
+    def net(self, kind: type[Net] = Net, module: Any = None, **more: Any) -> Net:
+        """Make a net that is trained in its kind's way."""
+        settings = self.training.settings(self.lr, self.training.n_steps, self.device)
+        settings |= {"n_steps": self.training.n_steps, "random_state": self.seed, **more}
+        return kind(self.factory if module is None else module, **settings)

@@ -1,0 +1,184 @@
+"""Tables and figures of the results: ``python -m benchmarks.report``.
+
+Writes the sections of ``benchmarks/README.md`` that stand between ``<!-- results NAME -->`` and
+``<!-- end -->``, and the files in ``benchmarks/figures``, for each experiment and preset that has
+results. ``--print NAME`` shows a section instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures, paper, results
+from benchmarks.experiments import EXPERIMENTS
+from benchmarks.tables import (
+    MORE_IS_BETTER,
+    Results,
+    difference_table,
+    markdown,
+    measure_table,
+    rank_table,
+)
+
+README = Path(__file__).parent / "README.md"
+SHOWN = ("cpu", "paper", "paper_wide")  # presets that the README reports
+MORE = {
+    "imbalance-mnist": ("auc", "brier", "f1", "cpu_time"),
+    "imbalance-tabular": ("auc", "average_precision", "brier", "f1", "cpu_time"),
+    "noise-mnist": ("auc", "brier", "cpu_time"),
+    "noise-cifar": ("auc", "brier", "cpu_time"),
+    "clean-size": ("cpu_time",),
+    "noise-and-imbalance": ("f1", "brier", "cpu_time"),
+    "scaling": ("fit_time", "memory"),
+    "label-errors": ("average_precision", "cpu_time"),
+}
+NAMES = {
+    "error": "test error in %",
+    "balanced_error": "balanced error in %",
+    "auc": "AUC",
+    "auroc": "AUROC of the wrong labels",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "f1": "macro F1",
+    "fit_time": "fit time in seconds",
+    "cpu_time": "processor time of a fit in seconds",
+    "memory": "memory in MB beyond what was there before the fit",
+}
+DIGITS = {"auc": 4, "auroc": 4, "average_precision": 3, "brier": 4, "f1": 3, "memory": 0}
+
+
+def section(found: Results, figure_paths: list[Path]) -> str:
+    """All that there is to say of an experiment, as Markdown."""
+    experiment = EXPERIMENTS[found.name]
+    preset = experiment.presets[found.preset]
+    measure = experiment.measure
+    parts = [
+        f"`python -m benchmarks.run {found.name} --preset {found.preset}`. {provenance(found)}",
+        f"Reduced: {preset.about}.",
+        f"Mean and standard error of the {_name(measure)}; the best is bold:",
+        measure_table(found, measure, DIGITS.get(measure, 2), _papers_rows(found)),
+    ]
+    parts += [f"![{experiment.title}](figures/{path.name})" for path in figure_paths]
+    if found.name != "scaling" and (table := difference_table(found, measure)):
+        sign = "more" if measure in MORE_IS_BETTER else "less"
+        parts += [f"L2RW against the best other arm ({sign} is better), paired by seed:", table]
+    if found.name == "imbalance-tabular":
+        parts += ["Ranks over the data sets:", rank_table(found, measure)]
+    parts += [_details(found, name) for name in MORE[found.name]]
+    if found.failed:
+        parts.append(_failures(found))
+    return "\n\n".join(parts)
+
+
+def provenance(found: Results) -> str:
+    """When, where and with what the results were made."""
+    last = found.environments[-1]
+    versions = ", ".join(
+        f"{name} {version}"
+        for name, version in last["versions"].items()
+        if version != "not installed"
+    )
+    where = last["device"] if last["device"] != "cpu" else f"{last['cores']} cores"
+    seeds = {row["seed"] for row in found.tests}
+    return (
+        f"{last['date'][:10]}, commit {last['commit']}, {last['machine']}, {where}; {versions}; "
+        f"{len(seeds)} seeds or folds."
+    )
+
+
+def _name(measure: str) -> str:
+    return NAMES.get(measure, measure)
+
+
+def _details(found: Results, measure: str) -> str:
+    table = measure_table(found, measure, DIGITS.get(measure, 2))
+    return f"<details><summary>{_name(measure)}</summary>\n\n{table}\n\n</details>"
+
+
+def _papers_rows(found: Results) -> list[list[str]]:
+    """Rows of the paper's figures, where it has any at these points."""
+    if found.name != "imbalance-mnist":
+        return []
+    errors = dict(paper.IMBALANCE_ERRORS)
+    by_share = {
+        arm: dict(zip(paper.IMBALANCE_SHARES, values, strict=True))
+        for arm, values in errors.items()
+    }
+    return [
+        [f"*{arm}, paper*", *(f"{values[point['majority']]:.2f}" for point in found.points)]
+        for arm, values in by_share.items()
+    ]
+
+
+def _failures(found: Results) -> str:
+    reasons: dict[tuple[str, str], int] = {}
+    label = EXPERIMENTS[found.name].labels
+    for row in found.failed:
+        key = f"{row['arm']}, {label(row['point'])}", row["failed"].splitlines()[0]
+        reasons[key] = reasons.get(key, 0) + 1
+    rows = [[where, str(number), why] for (where, why), number in reasons.items()]
+    return "Runs that failed, and are in no mean:\n\n" + markdown(["run", "times", "reason"], rows)
+
+
+def put(text: str, name: str, content: str) -> str:
+    """Put content between the marks of a section, which is added at the end if it is not there."""
+    start, end = f"<!-- results {name} -->", "<!-- end -->"
+    if start not in text:
+        text = f"{text.rstrip()}\n\n## {name}\n\n{start}\n{end}\n"
+    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
+    return pattern.sub(lambda _: f"{start}\n\n{content}\n\n{end}", text, count=1)
+
+
+def report(folder: Path, readme: Path, figure_folder: Path) -> list[str]:
+    """Write all sections for which there are results; returns their names."""
+    text = readme.read_text() if readme.exists() else "# Benchmarks\n"
+    written = []
+    for name, experiment in EXPERIMENTS.items():
+        for preset in experiment.presets:
+            if preset not in SHOWN or not results.path_of(name, preset, folder).exists():
+                continue
+            found = Results.read(name, preset, folder)
+            if found.tests:
+                content = section(found, figures.draw(found, figure_folder))
+                text = put(text, f"{name} {preset}", content)
+                written.append(f"{name} {preset}")
+    readme.write_text(text)
+    return written
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the report, or print a section of it."""
+    form: Any = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("--print", choices=list(EXPERIMENTS), metavar="EXPERIMENT", dest="shown")
+    parser.add_argument("--preset", default="cpu", help="of what is printed; default: cpu")
+    parser.add_argument("--results", type=Path, default=results.FOLDER, help="folder")
+    parser.add_argument("--readme", type=Path, default=README, help="file to be written")
+    parser.add_argument("--figures", type=Path, default=figures.FOLDER, help="folder")
+    args = parser.parse_args(arguments)
+    try:
+        if args.shown is None:
+            written = report(args.results, args.readme, args.figures)
+            print("\n".join(written) or f"No results of a preset of {SHOWN} in {args.results}.")
+            return 0
+        if args.preset not in EXPERIMENTS[args.shown].presets:
+            names = ", ".join(EXPERIMENTS[args.shown].presets)
+            parser.error(f"Got --preset {args.preset}, but expected one of {names}.")
+        found = Results.read(args.shown, args.preset, args.results)
+    except results.ResultsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not found.tests:
+        path = results.path_of(args.shown, args.preset, args.results)
+        print(f"Got no results in {path}. Run the experiment first.", file=sys.stderr)
+        return 2
+    print(section(found, []))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

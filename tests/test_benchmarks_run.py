@@ -1,0 +1,373 @@
+"""The runner of the benchmarks: what is run, resumed, written down and refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import results
+from benchmarks import run as runner
+from benchmarks.data import loaders
+from benchmarks.experiments import EXPERIMENTS, PRESETS, label_errors, scaling
+from benchmarks.experiments.preset import Job
+from benchmarks.experiments.training_run import choose_lr, train
+from benchmarks.measures import held_out_score, measured, score
+from benchmarks.methods import ARMS
+from tests.small_benchmarks import TINY, digits_source, tiny_preset, tiny_setting, tiny_task
+
+NAME = "noise-mnist"
+ARMS_RUN = ["unweighted", "l2rw"]
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The experiment's quick preset, on small data and with two learning rates."""
+    loaders._load.cache_clear()
+    monkeypatch.setitem(loaders.LOADERS, "mnist_small", lambda home: digits_source())
+    preset = tiny_preset(EXPERIMENTS[NAME].presets["quick"], n_train=100, n_clean=20, n_seeds=2)
+    preset = replace(preset, training=replace(TINY, lrs=(0.01, 0.1)), arms=tuple(ARMS_RUN))
+    monkeypatch.setitem(EXPERIMENTS[NAME].presets, "quick", preset)
+
+
+def run(folder: Path, **more: Any) -> list[results.Row]:
+    path = runner.run(NAME, "quick", folder=folder, progress=False, **more)
+    return results.read(path)
+
+
+def comparable(rows: list[results.Row]) -> dict[str, Any]:
+    """Results without what no two runs have alike: time, memory, order."""
+    found = {}
+    for row in rows:
+        if row["kind"] != "environment":
+            measures = dict(row.get("measures", {}))
+            for cost in ("fit_time", "cpu_time", "memory"):
+                measures.pop(cost, None)
+            key = json.dumps([row["kind"], row["arm"], row["point"], row["seed"]])
+            assert key not in found, "no run is done twice"
+            found[key] = [row.get("lr"), row.get("held_out"), measures]
+    return found
+
+
+@pytest.mark.usefixtures("tiny")
+def test_all_runs_are_done_and_written_down(tmp_path: Path) -> None:
+    rows = run(tmp_path)
+    kinds = [row["kind"] for row in rows]
+    assert kinds == ["environment"] + ["tune"] * 4 + ["test"] * 8
+    tuned = {(r["arm"], json.dumps(r["point"])): r for r in rows if r["kind"] == "tune"}
+    for row in rows[5:]:
+        choice = tuned[row["arm"], json.dumps(row["point"])]
+        assert row["lr"] == choice["lr"]
+        assert choice["seed"] == 1000
+        best = min(choice["held_out"], key=lambda lr: choice["held_out"][lr])
+        assert float(best) == row["lr"]
+        assert set(row["measures"]) == {
+            "error", "balanced_error", "auc", "average_precision", "brier", "f1", "fit_time",
+            "cpu_time", "memory",
+        }  # fmt: skip
+    assert run(tmp_path) == rows, "there is nothing left to do"
+
+
+@pytest.mark.usefixtures("tiny")
+def test_what_made_the_results_is_written_down(tmp_path: Path) -> None:
+    environment = run(tmp_path, seeds=1, arms=["unweighted"])[0]
+    assert environment["format"] == results.FORMAT
+    assert set(environment["versions"]) == set(results.PACKAGES)
+    assert re.fullmatch(r"[0-9a-f]{12}\+?|unknown", environment["commit"])
+    assert environment["cores"] >= 1
+    assert environment["device"] == "cpu"
+    assert re.match(r"\d{4}-\d\d-\d\dT", environment["date"])
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("kept", [0, 1, 3, 6])
+def test_a_killed_run_goes_on(tmp_path: Path, kept: int) -> None:
+    whole = run(tmp_path / "whole")
+    path = results.path_of(NAME, "quick", tmp_path / "whole")
+    lines = path.read_text().splitlines(keepends=True)
+    cut = results.path_of(NAME, "quick", tmp_path / "cut")
+    cut.parent.mkdir()
+    cut.write_text("".join(lines[:kept]) + lines[kept][:25])
+    again = run(tmp_path / "cut")
+    assert comparable(again) == comparable(whole)
+    assert sum(row["kind"] == "environment" for row in again) == (2 if kept else 1)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_more_seeds_and_arms_add_to_what_is_there(tmp_path: Path) -> None:
+    first = run(tmp_path, seeds=1, arms=["unweighted"])
+    assert len(comparable(first)) == 4
+    second = run(tmp_path)
+    assert second[: len(first)] == first
+    assert len(comparable(second)) == 12
+
+
+@pytest.mark.usefixtures("tiny")
+def test_ctrl_c_keeps_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[Job] = []
+    work: Callable[..., Any] = runner.work
+
+    def interrupted(kind: str, job: Job) -> Any:
+        calls.append(job)
+        if len(calls) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return work(kind, job)
+
+    monkeypatch.setattr(runner, "work", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    command = [NAME, "--results", str(tmp_path)]
+    assert runner.main(command) == 130
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert "the same command goes on" in capsys.readouterr().out
+    rows = results.read(results.path_of(NAME, "quick", tmp_path))
+    assert len(comparable(rows)) == 6
+    assert runner.main(command) == 0
+    rows = results.read(results.path_of(NAME, "quick", tmp_path))
+    assert len(comparable(rows)) == 12
+    assert len(calls) == 7 + 6
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_arm_that_fails_is_written_down_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(setting: Any) -> Any:
+        raise ValueError("no neighbours")
+
+    monkeypatch.setitem(ARMS, "smote", replace(ARMS["smote"], make=broken))
+    rows = run(tmp_path, arms=["smote"], seeds=1)
+    failed = [row for row in rows if row["kind"] == "test"]
+    assert {row["failed"] for row in failed} == {"ValueError: no neighbours"}
+    assert not any("measures" in row for row in failed)
+
+
+# -- what is refused --------------------------------------------------------------------------
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    try:
+        status: Any = runner.main(list(command))
+    except SystemExit as refused:  # of the parser
+        status = refused.code
+    assert status == 2
+    return capsys.readouterr().err
+
+
+def test_an_unknown_experiment_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(capsys, "imbalance")
+    assert "invalid choice: 'imbalance'" in message
+    assert all(name in message for name in EXPERIMENTS)
+
+
+def test_an_unknown_preset_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refusal(capsys, NAME, "--preset", "large")
+    assert "Got --preset large, but expected one of quick, cpu, paper." in message
+
+
+def test_an_unknown_arm_lists_those_there_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    message = refusal(capsys, NAME, "--arms", "smoat", "--results", str(tmp_path))
+    assert "Got arm 'smoat', but expected some of unweighted, " in message
+    assert "smote" in message
+    message = refusal(capsys, "label-errors", "--arms", "smote", "--results", str(tmp_path))
+    assert "expected some of unweighted, cross_validated, cleanlab, l2rw" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seeds", "0"], "Got --seeds 0, but expected a positive number"),
+        (["--jobs", "0"], "Got --jobs 0, but expected a positive number"),
+        (["--device", "cuda"], "torch finds no CUDA device"),
+    ],
+)
+def test_other_options(
+    options: list[str], message: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert message in refusal(capsys, NAME, *options)
+
+
+def test_a_missing_package_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runner, "is_installed", lambda arm: arm != "cleanlab")
+    message = refusal(capsys, NAME, "--arms", "cleanlab", "--results", str(tmp_path))
+    assert "The arm 'cleanlab' needs cleanlab" in message
+    preset = EXPERIMENTS[NAME].presets["cpu"]
+    arms = runner.choose_arms(NAME, preset, None)
+    assert arms == [arm for arm in preset.arms if arm != "cleanlab"]
+    assert "Left out: cleanlab" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("tiny")
+def test_results_of_another_version_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = results.path_of(NAME, "quick", tmp_path)
+    path.write_text(json.dumps({"kind": "environment", "format": 0, "digest": "x"}) + "\n")
+    before = path.read_bytes()
+    message = refusal(capsys, NAME, "--results", str(tmp_path))
+    assert "of format 0, but expected 1" in message
+    assert "Move it away" in message
+    assert path.read_bytes() == before
+
+
+@pytest.mark.usefixtures("tiny")
+def test_results_for_other_settings_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, seeds=1, arms=["unweighted"])
+    presets = EXPERIMENTS[NAME].presets
+    monkeypatch.setitem(presets, "quick", replace(presets["quick"], n_train=120))
+    with pytest.raises(results.ResultsError, match="for other settings of this preset"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["no json\n", '{"kind": "test"}\n'])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(results.ResultsError, match="Move it away"):
+        results.read(path)
+
+
+def test_a_missing_data_set_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--data-home", str(tmp_path), "--results", str(tmp_path)]
+    message = refusal(capsys, "noise-cifar", *home)
+    assert "Got no data_batch_1" in message
+    assert not list(tmp_path.glob("*.jsonl")), "nothing is written before there are data"
+
+
+# -- pieces -----------------------------------------------------------------------------------
+
+
+def test_presets_are_as_they_should_be() -> None:
+    for name, experiment in EXPERIMENTS.items():
+        assert set(PRESETS) <= set(experiment.presets)
+        for preset in experiment.presets.values():
+            assert set(preset.arms) <= set(experiment.arms), name
+            assert len({experiment.labels(point) for point in preset.points}) == len(preset.points)
+            assert preset.about
+            assert experiment.measure
+    paper = EXPERIMENTS["imbalance-mnist"].presets["paper"]
+    assert (paper.training.n_steps, paper.training.n_steps_ours) == (8000, 4000)
+    assert (paper.n_train, paper.n_clean, paper.n_seeds) == (5000, 10, 10)
+    assert paper.training.lrs == (0.001,)
+
+
+def test_digest_tells_settings_but_not_sizes() -> None:
+    preset = EXPERIMENTS[NAME].presets["cpu"]
+    assert replace(preset, n_seeds=99, arms=("smote",), points=()).digest() == preset.digest()
+    assert replace(preset, n_clean=99).digest() != preset.digest()
+    assert replace(preset, training=TINY).digest() != preset.digest()
+
+
+def test_arms_without_a_learning_rate_wait_for_none() -> None:
+    job = Job("imbalance-mnist", "cpu", "adaboost", {"majority": 0.9}, 0)
+    assert runner.tuning_job(job) is None
+    wrapped = runner.tuning_job(replace(job, arm="threshold_tuned"))
+    assert wrapped is not None
+    assert (wrapped.arm, wrapped.seed, wrapped.point) == ("unweighted", 1000, {"majority": 0.98})
+    assert runner.tuning_job(replace(job, arm="l2rw", preset="paper")) is None
+    scored = Job("label-errors", "cpu", "cross_validated", {"noise": "uniform", "rate": 0.4}, 0)
+    tuning = runner.tuning_job(scored)
+    assert tuning is not None
+    assert tuning.arm == "unweighted"
+
+
+def test_a_learning_rate_that_fails_is_not_chosen() -> None:
+    task = tiny_task()
+    experiment = replace(EXPERIMENTS[NAME], task=lambda *_: task)
+    training = replace(TINY, lrs=(1e30, 0.1), n_steps_ours=60)
+    preset = replace(EXPERIMENTS[NAME].presets["quick"], training=training)
+    found = choose_lr(experiment, preset, Job(NAME, "quick", "l2rw", {}, 0))
+    assert found["lr"] == 0.1
+
+
+def test_held_out_score_counts_classes_alike() -> None:
+    y = np.array([0] * 8 + [1] * 2)
+    proba = np.tile([0.9, 0.1], (10, 1))
+    error, loss = held_out_score(y, proba, np.zeros(10, np.int64))
+    assert error == 50
+    assert loss == pytest.approx(-(np.log(0.9) + np.log(0.1)) / 2)
+
+
+def test_scores_by_hand() -> None:
+    y = np.array([0, 0, 0, 1])
+    p = np.array([0.1, 0.2, 0.6, 0.7])
+    found = score(y, np.c_[1 - p, p], (p > 0.5).astype(np.int64))
+    assert found["error"] == 25
+    assert found["balanced_error"] == pytest.approx(100 / 6)
+    assert found["auc"] == found["average_precision"] == 1
+    assert found["brier"] == pytest.approx(np.mean([0.01, 0.04, 0.36, 0.09]))
+    assert found["f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    three = score(np.array([0, 1, 2]), np.eye(3), np.array([0, 1, 2]))
+    assert (three["brier"], three["auc"]) == (0, 1)
+
+
+def test_cost_is_measured() -> None:
+    with measured() as cost:
+        block = np.ones(30_000_000)
+    assert 0 < cost.cpu_seconds <= 1.5 * cost.seconds + 1
+    if Path("/proc/self/statm").exists():
+        assert 200 < cost.memory < 400
+    assert block.sum() > 0
+
+
+def test_train_measures_on_the_test_set() -> None:
+    task = tiny_task()
+    preset = replace(EXPERIMENTS[NAME].presets["quick"], training=replace(TINY, n_steps=60))
+    row = train(task, preset, Job(NAME, "quick", "unweighted", {}, 0, lr=0.1))
+    assert row["lr"] == 0.1
+    assert row["measures"]["error"] < 30
+
+
+def test_scores_of_labels() -> None:
+    task = tiny_task()
+    setting = tiny_setting(task, replace(TINY, n_steps=60, n_steps_ours=60))
+    wrong = task.y != task.y_true
+    for name in ("unweighted", "cross_validated", "l2rw"):
+        scores = label_errors.ARMS[name](setting)
+        assert "probability" in scores
+        assert all(len(score) == len(task.y) for score in scores.values())
+        assert label_errors.judge(scores, task)["probability"]["auroc"] > 0.6
+        assert set(scores) >= ({"weight", "both"} if name == "l2rw" else set())
+    perfect = {"oracle": np.where(wrong, 1.0, 0.0)}
+    found = label_errors.judge(perfect, task)["oracle"]
+    assert found == {"auroc": 1.0, "average_precision": 1.0}
+    counts = label_errors.histogram(np.where(wrong, 1.0, 0.1), task)  # weights 0 and 9
+    assert counts["wrong"] == [wrong.sum()] + [0] * (label_errors.N_BINS - 1)
+    assert counts["right"] == [0] * (label_errors.N_BINS - 1) + [(~wrong).sum()]
+
+
+def test_scaling_measures_a_fit() -> None:
+    task = scaling.make_rows(500, 0)
+    assert task.X.shape == (500, 20)
+    assert np.bincount(task.y).tolist() == [450, 50]
+    assert np.bincount(task.y_clean).tolist() == [50, 50]
+    assert scaling.n_steps(1_000_000, 512) == 3 * 1954
+    found = scaling.measure("unweighted", 500, 0, TINY, "cpu")
+    assert found["data_memory"] == pytest.approx(500 * (80 + 8) / 1e6)
+    assert found["fit_time"] > 0
+
+
+@pytest.mark.slow
+def test_scaling_runs_in_a_process_of_its_own() -> None:
+    preset = replace(EXPERIMENTS["scaling"].presets["quick"])
+    row = scaling.run(preset, Job("scaling", "quick", "unweighted", {"rows": 600}, 0))
+    assert set(row["measures"]) == {"fit_time", "cpu_time", "memory", "data_memory"}
