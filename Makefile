@@ -11,7 +11,7 @@ RIVALS = higher==0.2.1 torchopt==0.7.3 betty-ml==0.1.1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-min lint format build bench-step clean
+.PHONY: help demo test test-all test-min lint format build bench-step bench-labels bench-check clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -44,6 +44,12 @@ build: .venv/installed ## source distribution and wheel, into dist/
 
 bench-step: .venv-bench/installed ## time of a training step, beside other implementations
 	.venv-bench/bin/python -m benchmarks.bench_step
+
+bench-labels: .venv/installed ## which labels are wrong: the estimator beside cross-validation
+	.venv/bin/python -m benchmarks.which_labels
+
+bench-check: .venv/installed ## hold the committed results to what is claimed of them
+	.venv/bin/python -m benchmarks.check
 
 clean: ## remove the environments and all that was built
 	rm -rf .venv .venv-min .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache

@@ -127,6 +127,9 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     epoch_example_weights_ : ndarray of shape (n_epochs, n_samples)
         The same for each epoch.
 
+    clean_indices_ : ndarray of shape (n_clean,)
+        Rows of X that the clean set was taken from, by a clean_mask or a number.
+
     meta_gradient_ : str
         The way that was chosen to compute the meta-gradient.
 

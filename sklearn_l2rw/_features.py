@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ._inputs import several
 
-_TIMES = 10.0  # by how much a feature's mean or spread must differ to be called another one
+_SHIFT = 3.0  # standard deviations that a feature's mean must be off to be called another one
+_TIMES = 10.0  # by how much its spread must differ
 _ENOUGH = 5  # rows: spreads of fewer say little
 _AT_MOST = 10_000  # rows: enough to know a spread
 
@@ -52,7 +53,7 @@ def _spread_rows(X: Any) -> NDArray[np.float64] | None:
 def warn_of_unlike(X: Any, X_clean: Any) -> None:
     """Warn where the features of the clean set plainly do not look like those of X.
 
-    A feature does not look like X's if its mean is off by more than ten standard deviations, or
+    A feature does not look like X's if its mean is off by more than three standard deviations, or
     its standard deviation by more than ten times. The clean set is balanced and X may not be, so
     less than that says little; half of the features have to.
     """
@@ -68,14 +69,15 @@ def warn_of_unlike(X: Any, X_clean: Any) -> None:
     low = np.minimum(spread, clean_spread)[varies]
     high = np.maximum(spread, clean_spread)[varies]
     shift = np.abs(rows.mean(0) - clean.mean(0))[varies]
-    unlike = (shift > _TIMES * low) | (high > _TIMES * low)
+    unlike = (shift > _SHIFT * low) | (high > _TIMES * low)
     if unlike.mean() >= 0.5:
         warnings.warn(
             f"The features of the clean set do not look like those of X: {unlike.sum()} of "
-            f"{varies.size} differ more than {_TIMES:.0f} times in mean or spread. Was one of "
-            "them scaled and the other not? Scale both with the same transformer: in a Pipeline, "
-            "fit(X, y, X_val=Xv, y_val=yv) with transform_input=['X_val'], a clean_mask, or a "
-            "number as clean_set does that.",
+            f"{varies.size} have a mean that is off by more than {_SHIFT:.0f} standard "
+            f"deviations, or {_TIMES:.0f} times another spread. Was one of them scaled and the "
+            "other not? Scale both with the same transformer: in a Pipeline, fit(X, y, X_val=Xv, "
+            "y_val=yv) with transform_input=['X_val'], a clean_mask, or a number as clean_set "
+            "does that.",
             UserWarning,
             stacklevel=2,
         )

@@ -234,6 +234,7 @@ class Fitting:
         if clean is not None:
             check_clean_form(clean)
             net.clean_set_, net.clean_sample_weight_ = clean, None
+            vars(net).pop("clean_indices_", None)
             return counts
         if arguments.clean_mask is not None:
             mask = check_mask(arguments.clean_mask, len(counts)) & counts
@@ -246,7 +247,7 @@ class Fitting:
             check_clean_form(None)
         left = counts & ~mask
         check_some_of_each(mask, left)
-        chosen = np.flatnonzero(mask)
+        chosen = net.clean_indices_ = np.flatnonzero(mask)
         net.clean_set_ = take_rows(X, chosen)
         if not is_dataset(X):
             net.clean_set_ = net.clean_set_, take_rows(y, chosen)

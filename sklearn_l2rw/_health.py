@@ -15,6 +15,8 @@ _FEW = 0.02  # of a batch, as an effective sample size
 _MOST = 0.9  # of the batches
 _FITTED = 1e-3  # of the clean loss that training began with
 _STILL = 0.5  # of the training loss that training began with
+_LONG = 100  # batches, after which the clean loss should have fallen
+_STUCK = 0.99  # of the clean loss that training began with
 
 _KEYS = ("train_loss", "clean_loss", "share", "zero")
 
@@ -31,6 +33,7 @@ class HealthCheck:
         self._first: dict[str, float] = {}
         self._said: set[str] = set()
         self._n_batches = 0
+        self._last_clean = 0.0  # as a share of what it was at first
 
     def epoch(self, rows: list[Mapping[str, Any]], number: int) -> None:
         """Look at the batches of an epoch, as they stand in skorch's history."""
@@ -59,6 +62,7 @@ class HealthCheck:
     def _judge(self, means: Mapping[str, float], number: int) -> None:
         still = means["train_loss"] > _STILL * self._first["train_loss"]
         clean = means["clean_loss"] / (self._first["clean_loss"] or 1.0)
+        self._last_clean = clean
         if means["zero"] > _MOST and clean > 0.1:
             self._say(
                 "zero",
@@ -80,6 +84,16 @@ class HealthCheck:
                 f"{means['clean_loss']:.2g}, while the weighted training loss was "
                 f"{means['train_loss']:.2g}. It has nothing more to teach, and the weights are "
                 "noise by now. Train for fewer epochs, stop early, or use a larger clean set.",
+            )
+
+    def end(self) -> None:
+        """Look at what training came to."""
+        if self._n_batches >= _LONG and self._last_clean > _STUCK:
+            self._say(
+                "stuck",
+                f"The clean loss has not fallen in {self._n_batches} batches: nothing was learned. "
+                "Lower lr if training has diverged, raise it or train longer if it has hardly "
+                "begun, and scale the features.",
             )
 
     def classes(self, weights: NDArray[np.float64], labels: NDArray[Any]) -> None:

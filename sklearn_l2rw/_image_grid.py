@@ -1,4 +1,4 @@
-"""The least and the most trusted images, side by side."""
+"""The images of least and of greatest weight, side by side."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ExampleGridDisplay:
     Parameters
     ----------
     images : ndarray of shape (2, k, h, w) or (2, k, h, w, 3)
-        The least trusted images, then the most trusted. Grey ones may have any range; colours are
+        The images of least weight, then those of greatest. Grey ones have any range; colours are
         in [0, 1].
 
     weights : ndarray of shape (2, k)
@@ -41,7 +41,7 @@ class ExampleGridDisplay:
         Name of the label of each image, as nested as the weights. None where there are none.
 
     indices : ndarray of int of shape (2, k), default=None
-        Rows of the images in what was given. From the least trusted on, and from the most trusted
+        Rows of the images in what was given. From the least weight on, and from the greatest
         on; rows of equal weight are in the order in which they were given.
 
     Attributes
@@ -50,7 +50,7 @@ class ExampleGridDisplay:
         The axes of each image.
 
     images_ : list of matplotlib AxesImage
-        The images drawn, first the least trusted.
+        The images drawn, first those of least weight.
 
     figure_ : matplotlib Figure
         The figure of the axes.
@@ -119,7 +119,7 @@ class ExampleGridDisplay:
             Their labels, which are written above them.
 
         k : int, default=8
-            Number of least trusted images, and of most trusted ones.
+            Number of images of least weight, and of greatest.
 
         class_names : sequence of str of shape (n_classes,), default=None
             Names of the sorted labels. None stands for the labels themselves.
@@ -165,7 +165,7 @@ class ExampleGridDisplay:
             Their labels, which are written above them.
 
         k : int, default=8
-            Number of least trusted images, and of most trusted ones.
+            Number of images of least weight, and of greatest.
 
         class_names : sequence of str of shape (n_classes,), default=None
             Names of the sorted labels. None stands for the labels themselves.
@@ -220,7 +220,7 @@ class ExampleGridDisplay:
             spare.remove()
         self.axes_ = panels[:, :k]
         self._draw_images()
-        for first, name in zip(self.axes_[:, 0], ("least trusted", "most trusted"), strict=True):
+        for first, name in zip(self.axes_[:, 0], ("least weight", "greatest weight"), strict=True):
             first.set_ylabel(name)
         return self
 
@@ -244,7 +244,7 @@ def _extremes(weights: NDArray[np.float64], k: int) -> NDArray[np.intp]:
     if not 0 < 2 * k <= n_weighed:
         raise ValueError(
             f"Got k={k} and {n_weighed} rows with weights, but expected a k from 1 to "
-            f"{n_weighed // 2}, so that no image is both among the least and the most trusted."
+            f"{n_weighed // 2}, so that no image is among both the least and the greatest."
         )
     least, most = (np.argsort(key, kind="stable")[:k] for key in (weights, -weights))
     return np.stack([least, most])

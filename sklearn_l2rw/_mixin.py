@@ -233,6 +233,7 @@ record_weights, train_split, iterator_train__shuffle
         super().on_train_end(net, X=X, y=y, **kwargs)  # type: ignore[misc]
         if "epoch_log_" in vars(net):  # an interrupted epoch is yet to be written
             self._close_epoch()
+        net.health_check_.end()
         self._judge_weights(y)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:

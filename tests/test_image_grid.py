@@ -32,7 +32,7 @@ def test_grid_numbers() -> None:
     assert titles[0] == "a\nweight 0"
     assert titles[3] == "a\nweight 3.0"
     names = [panel.get_ylabel() for panel in display.axes_[:, 0]]
-    assert names == ["least trusted", "most trusted"]
+    assert names == ["least weight", "greatest weight"]
     assert len({image.get_clim() for image in display.images_}) == 1  # greys can be compared
 
 

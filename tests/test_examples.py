@@ -1,0 +1,141 @@
+"""The examples run without a warning, and what their texts claim is so."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import sklearn
+
+from tests.display_cases import no_windows
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PLOTS = sorted(EXAMPLES.glob("plot_*.py"))
+
+
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In an empty folder, which is left empty, and with nothing to look at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plt, "show", lambda: None)  # Agg would warn that it cannot
+    with no_windows():
+        yield
+    assert not list(tmp_path.iterdir())
+    assert not sklearn.get_config()["enable_metadata_routing"]
+
+
+def run(number: int) -> dict[str, Any]:
+    """Run an example; return its variables. Figures have titles or labels on their axes."""
+    (path,) = EXAMPLES.glob(f"plot_{number:02d}_*.py")
+    result = runpy.run_path(str(path))
+    for figure in map(plt.figure, plt.get_fignums()):
+        figure.draw_without_rendering()
+        assert any(ax.get_xlabel() or ax.get_title() for ax in figure.axes)
+    return result
+
+
+@pytest.mark.parametrize("path", PLOTS, ids=lambda path: path.stem)
+def test_form(path: Path) -> None:
+    """A docstring with a title, and cells with headings, underlined as Sphinx asks for."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    compile(text, str(path), "exec")
+    assert lines[0] == '"""'
+    assert lines[1] == lines[3] == len(lines[2]) * "="
+    headings = [(a, b) for a, b in pairwise(lines) if set(b[2:]) == {"-"}]
+    assert headings
+    assert all(len(title) == len(underline) for title, underline in headings)
+    assert "# %%" in lines
+    assert lines[-1] == "plt.show()" or "matplotlib" not in text
+
+
+def test_index_names_all() -> None:
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(f"]({path.name})" in index for path in EXAMPLES.glob("*.py"))
+    assert len(PLOTS) == 5
+
+
+@pytest.mark.slow
+def test_imbalance() -> None:
+    names = run(1)
+    balanced, average = (
+        {name: scores[metric].mean() for name, scores in names["scores"].items()}
+        for metric in ("balanced_accuracy", "average_precision")
+    )
+    assert min(balanced, key=balanced.__getitem__) == "plain"
+    assert all(balanced[name] > balanced["plain"] + 0.1 for name in balanced if name != "plain")
+    spread = names["scores"]["class weights"]["balanced_accuracy"].std()
+    assert abs(balanced["L2RW"] - balanced["class weights"]) < spread
+    assert min(average, key=average.__getitem__) == "L2RW"
+    common, rare = names["display"].means_
+    assert rare > 10 * common
+    assert names["display"].counts_.sum() == len(names["y"]) - 20
+
+
+@pytest.mark.slow
+def test_noisy_labels_grid_search() -> None:
+    names = run(2)
+    accuracy, on_noisy = names["accuracy"], names["on_noisy"]
+    assert list(accuracy) == sorted(accuracy, key=accuracy.__getitem__)  # as the text has it
+    assert accuracy["L2RW, all rows"] > accuracy["plain, trusted only"] + 0.02
+    assert max(on_noisy, key=on_noisy.__getitem__) == "plain, all rows"
+    share = names["flipped"].sum() / (names["y_train"] == 1).sum()
+    assert share == pytest.approx(0.6, abs=0.03)
+    search = names["search"]
+    np.testing.assert_allclose(  # scaled by what the search was refitted on
+        search.best_estimator_[-1].clean_set_[0],
+        search.best_estimator_[0].transform(names["X_clean"]),
+    )
+
+
+def test_four_ways_to_give_the_clean_set() -> None:
+    names = run(3)
+    found = list(names["probabilities"].values())
+    assert len(found) == 6
+    for first, second in zip(found[::2], found[1::2], strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)
+    accuracy = names["accuracy"]
+    assert accuracy["clean_set"] > accuracy["clean_set=30"] + 0.05
+    assert names["n_clean"] == [20, 20, 20]
+    assert np.bincount(names["y"][names["taken"]]).tolist() == [10, 10, 10]
+    assert names["n_wrong"] > 0
+
+
+@pytest.mark.slow
+def test_which_labels_are_wrong() -> None:
+    names = run(4)
+    assert names["flipped"].mean() == pytest.approx(0.4, abs=0.02)
+    assert names["auc"] > 0.98 > names["auc_of_weights"] > 0.7
+    assert names["right"] > 1 > names["wrong"]
+    assert names["precision"] > 0.9
+    assert names["better"] > 0.98
+    assert names["left"] < names["flipped"].mean() - 0.1
+    least, most = names["grid"].indices
+    assert names["flipped"][least].all()
+    assert names["flipped"][most].any()  # great weights do not mean right labels
+
+
+@pytest.mark.slow
+def test_is_training_healthy() -> None:
+    names = run(5)
+    accuracy, runs = names["accuracy"], names["runs"]
+    healthy, broken, fitted, shorter = runs.values()
+    assert accuracy["healthy"] > max(list(accuracy.values())[1:]) + 0.03
+    assert accuracy["steps too large"] < 0.2
+    assert list(accuracy.values())[3] >= list(accuracy.values())[2] - 0.02  # 15 epochs do as well
+    assert healthy.history[-1, "clean_loss"] < healthy.history[-1, "train_loss"]
+    assert healthy.history[-1, "clean_loss"] > 0.2
+    assert healthy.history[-1, "zero_weights"] == pytest.approx(0.4, abs=0.06)
+    assert all(epoch["zero_batches"] == 0 for epoch in healthy.history)
+    for key in ("train_loss", "clean_loss"):
+        assert broken.history[-1, key] == pytest.approx(np.log(10), abs=0.1)
+    assert broken.history[-1, "effective_sample_size"] > 30  # the other panels look fine
+    assert fitted.history[-1, "clean_loss"] < 0.06
+    assert fitted.history[-1, "train_loss"] > 0.7
+    assert shorter.history[-1, "epoch"] == 15
