@@ -2,8 +2,9 @@
 
 MNIST, 10,000 images, 100 clean ones, a LeNet, labels made wrong in several ways. Both get as many
 passes over the data and one learning rate schedule, with a peak from the same grid of two, by
-their AUROC at 40% uniform noise on seed 0, which is not in the table. AUROC of each score of `rank_label_errors` for being
-wrong, and seconds of one core. cleanlab's default score of an example is the out-of-sample
+their AUROC at 40% uniform noise on seed 0, which is not in the table. AUROC for being wrong of
+each score of `rank_label_errors`,
+and seconds of one core. cleanlab's default score of an example is the out-of-sample
 probability of its label, which is what stands in the last columns.
 
 Run ``make bench-labels``, or ``python -m benchmarks.which_labels`` (about 10 minutes on 2 cores).

@@ -184,9 +184,10 @@ def check_order_not_needed(fit_data: Any, training: bool) -> None:
     """Check that no weights of the user are to be applied where rows cannot be told apart."""
     if training and fit_data is not None and fit_data.prior is not None:
         raise ValueError(
-            "Got sample_weight or class_weight with an iterator_train or an IterableDataset that "
-            "does not say which rows a batch has, but expected torch's DataLoader over a Dataset "
-            "with a length. Weigh the examples in the criterion instead."
+            "Got sample_weight or class_weight with an iterator_train, an IterableDataset or a "
+            "train_split that does not say which rows a batch has, but expected torch's DataLoader "
+            "over a Dataset with a length, or a Subset of it. Weigh the examples in the criterion "
+            "instead."
         )
 
 

@@ -21,7 +21,33 @@ class Deferred(Tensor):
 
     def item(self) -> Any:
         """Return the scalar as a tensor."""
-        return self.detach().as_subclass(Tensor)
+        return self.detach().as_subclass(Scalar)
+
+
+class Scalar(Tensor):
+    """A number on the device, which is waited for where it is shown, as in a progress bar."""
+
+    def __str__(self) -> str:
+        return f"{float(self):.3g}"
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return str(self)
+
+
+class EffectiveSize:
+    """Effective sample size of a step, computed where it is shown."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self.weights = weights
+
+    def __str__(self) -> str:
+        return f"{float(effective_sample_size(self.weights)):.3g}"
+
+
+def effective_sample_size(weights: Tensor) -> Tensor:
+    """``(sum w)^2 / sum w^2`` over the last axis; 0 where all weights are 0."""
+    squares = weights.square().sum(-1)
+    return torch.where(squares > 0, weights.sum(-1).square() / squares, 0)
 
 
 class EpochLog:
@@ -33,10 +59,12 @@ class EpochLog:
         self._rows: list[NDArray[np.int64]] = []
         self._priors: list[Tensor | None] = []
 
-    def add(self, weights: Tensor, clean_loss: Tensor) -> None:
-        """Remember a step."""
+    def add(self, weights: Tensor, clean_loss: Tensor, history: Any) -> None:
+        """Remember a step; until the epoch ends, its row in the history has numbers to show."""
         self._weights.append(weights)
         self._clean_losses.append(clean_loss)
+        history.record_batch("clean_loss", clean_loss.as_subclass(Scalar))
+        history.record_batch("effective_sample_size", EffectiveSize(weights))
 
     def add_rows(self, rows: NDArray[np.int64], prior: Tensor | None) -> None:
         """Remember whose weights those of the last step are, and what the rows count."""
@@ -68,6 +96,8 @@ class EpochLog:
         rows = [row for row in history[-1]["batches"] if "train_loss" in row]
         _write_floats(rows, "train_loss")
         if len(rows) != len(self._weights) or not rows:
+            for row in rows:
+                row.pop("clean_loss", None), row.pop("effective_sample_size", None)
             return
         columns = _statistics(self._weights, self._clean_losses)
         for key, values in columns.items():
@@ -102,10 +132,9 @@ def _write_floats(rows: list[dict[str, Any]], key: str) -> None:
 def _statistics(weights: list[Tensor], clean_losses: list[Tensor]) -> dict[str, list[float]]:
     sizes = torch.tensor([len(w) for w in weights], device=weights[0].device)
     table = pad_sequence(weights, batch_first=True)  # padded by zeros, which add nothing
-    squares = table.square().sum(1)
     columns = {
         "clean_loss": torch.stack(clean_losses),
         "zero_weights": 1 - (table > 0).sum(1) / sizes,
-        "effective_sample_size": torch.where(squares > 0, table.sum(1).square() / squares, 0),
+        "effective_sample_size": effective_sample_size(table),
     }
     return {key: column.tolist() for key, column in columns.items()}

@@ -53,7 +53,8 @@ class FitData(NamedTuple):
 
     ``rows`` are the positions, among the ``n_rows`` that were given, of those that are trained
     on. ``prior`` and ``clean_prior`` are what each of these and each clean example counts, None
-    for all the same. ``base`` is the data set that the rows are, if X is one.
+    for all the same. ``base`` is the data set that the rows are, if X is one. ``targets`` are
+    those of the rows, None where a data set keeps them to itself.
     """
 
     n_rows: int
@@ -61,6 +62,7 @@ class FitData(NamedTuple):
     prior: NDArray[np.float32] | None
     clean_prior: NDArray[np.float32] | None
     base: Any
+    targets: Any
 
 
 class Fitting:
@@ -171,6 +173,7 @@ class Fitting:
                     vars(net).pop(name, None)
                 if not keep:
                     vars(net).pop("clean_position_", None)
+                    vars(net).pop("integers_are_floats_", None)
                 try:
                     yield
                     net.clean_position_ = net.reweighting_.clean_batches.position
@@ -214,7 +217,8 @@ class Fitting:
         clean_prior = self._check_clean(in_memory(X, None)[0], targets)
         prior = self._prior(prior, targets)
         base = X if is_dataset(X) else None
-        net.fit_data_ = FitData(length, rows, mean_one(prior), mean_one(clean_prior), base)
+        priors = mean_one(prior), mean_one(clean_prior)
+        net.fit_data_ = FitData(length, rows, *priors, base, targets)
         return X, y
 
     def _take_clean(

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 _ENOUGH_BATCHES = 10  # to judge by; on small data it takes several epochs
 _FEW = 0.02  # of a batch, as an effective sample size
-_MOST = 0.9  # of the batches
+_MOST = 0.5  # of the batches
 _FITTED = 1e-3  # of the clean loss that training began with
 _STILL = 0.5  # of the training loss that training began with
 _LONG = 100  # batches, after which the clean loss should have fallen
@@ -26,18 +26,38 @@ class HealthCheck:
 
     Losses are judged by what they were at first, so that their scale does not matter. Weights on
     few examples, or on none, are no bad sign once there is nothing left to learn.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        What was trained before, where a fit is continued: the first losses stand there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, history: Any = ()) -> None:
         self._batches: list[tuple[float, ...]] = []
         self._first: dict[str, float] = {}
         self._said: set[str] = set()
         self._n_batches = 0
         self._last_clean = 0.0  # as a share of what it was at first
+        for epoch in history:
+            if not self._first and self._add(epoch["batches"]):
+                self._first = self._means()
+        self._batches = []
 
     def epoch(self, rows: list[Mapping[str, Any]], number: int) -> None:
         """Look at the batches of an epoch, as they stand in skorch's history."""
         self._n_batches += len(rows)
+        if not self._add(rows):
+            return
+        means = self._means()
+        known, self._first = bool(self._first), self._first or means
+        if known and min(self._first["clean_loss"], means["clean_loss"]) > 0:
+            self._judge_losses(means, number)
+        else:  # of losses that may be negative, shares mean nothing; at 0, all is learned
+            self._judge_weights(means, float(means["clean_loss"] != 0), number)
+
+    def _add(self, rows: list[Mapping[str, Any]]) -> bool:
+        """Take in batches; tell whether there are enough to judge by."""
         self._batches += [
             (
                 row["train_loss"],
@@ -48,21 +68,22 @@ class HealthCheck:
             for row in rows
             if "zero_batches" in row
         ]
-        if len(self._batches) < _ENOUGH_BATCHES:
-            return
+        return len(self._batches) >= _ENOUGH_BATCHES
+
+    def _means(self) -> dict[str, float]:
+        """Mean over the batches since the last one; the share is that of batches with weights."""
         table = np.array(self._batches, dtype=np.float64)
         self._batches = []
         means = dict(zip(_KEYS, table.mean(0).tolist(), strict=True))
         weighed = table[:, 3] == 0
         means["share"] = float(table[weighed, 2].mean()) if weighed.any() else 1.0
-        if not self._first:
-            self._first = means
-        self._judge(means, number)
+        return means
 
-    def _judge(self, means: Mapping[str, float], number: int) -> None:
-        still = means["train_loss"] > _STILL * self._first["train_loss"]
-        clean = means["clean_loss"] / (self._first["clean_loss"] or 1.0)
-        self._last_clean = clean
+    def _is_still(self, means: Mapping[str, float]) -> bool:
+        """Tell whether there is still something to learn."""
+        return means["train_loss"] > _STILL * self._first["train_loss"]
+
+    def _judge_weights(self, means: Mapping[str, float], clean: float, number: int) -> None:
         if means["zero"] > _MOST and clean > 0.1:
             self._say(
                 "zero",
@@ -70,14 +91,18 @@ class HealthCheck:
                 "reduces the clean loss, and taught nothing. Are the labels of the clean set and "
                 "of y coded alike? Else use larger batches, or a lower lr.",
             )
-        if means["share"] < _FEW and still:
+        if means["share"] < _FEW and self._is_still(means):
             self._say(
                 "few",
                 f"Up to epoch {number} {means['share']:.1%} of a batch carried its weight (the "
                 "effective sample size), so that steps are noisy. Use a larger clean set or "
                 "larger batches, and keep gradient clipping and a low lr.",
             )
-        if clean < _FITTED and still:
+
+    def _judge_losses(self, means: Mapping[str, float], number: int) -> None:
+        clean = self._last_clean = means["clean_loss"] / self._first["clean_loss"]
+        self._judge_weights(means, clean, number)
+        if clean < _FITTED and self._is_still(means):
             self._say(
                 "fitted",
                 f"The clean set is fitted: in epoch {number} its loss was "

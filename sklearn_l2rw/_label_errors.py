@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
+from skorch.utils import is_dataset
 
 from ._checks import check_known, check_labels, check_length, n_rows
+from ._inputs import as_inputs
 from ._labels import Encoder
 from ._recorded import recorded
 
@@ -86,7 +88,7 @@ def rank_label_errors(
         raise ValueError(f"Got confidence={confidence}, but expected a probability, 0 to 1.")
     check_is_fitted(estimator)
     labels = check_labels(y, "y")
-    check_length(labels, n_rows(X))
+    check_length(labels, n_rows(X if is_dataset(X) else as_inputs(X)))
     encoder = Encoder(np.asarray(estimator.classes_))
     check_known(labels, encoder, "y")
     codes = encoder.encode(labels).numpy()

@@ -17,6 +17,7 @@ from ._labels import Encoder, as_labels
 from ._priors import Prior, with_class_weight
 from ._sources import FitArguments, Mask
 
+_COUNTS = 0.01  # of what the mean example counts
 _DECODED = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -110,12 +111,14 @@ class Labelled:
     def _prior(self, prior: Prior | None, targets: Any) -> Prior | None:
         return with_class_weight(prior, self.class_weight, targets)
 
-    def _judge_weights(self, y: Any) -> None:
+    def _judge_weights(self) -> None:
         net: Any = self
-        weighed_alike = net.fit_data_.prior is None  # else it may be meant
-        if y is not None and "weight_record_" in vars(net) and weighed_alike:
-            weights = net.weight_record_.mean()[net.fit_data_.rows]
-            net.health_check_.classes(weights, as_labels(y))
+        data = net.fit_data_
+        if data.targets is not None and "weight_record_" in vars(net):
+            weights = net.weight_record_.mean()[data.rows]
+            if data.prior is not None:  # a class may be left aside because the user says so
+                weights[data.prior < _COUNTS] = np.nan
+            net.health_check_.classes(weights, data.targets)
 
     def _n_outputs(self) -> int | None:
         return len(self.classes_) if hasattr(self, "classes_") else None

@@ -7,33 +7,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.callbacks import GradientNormClipping
 from skorch.dataset import get_len, unpack_data
 from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
 
-from ._checks import check_order_not_needed
 from ._citizen import Citizen
 from ._clean_set import CleanBatches, Position
-from ._dtypes import cast_floats, cast_integers, has_integers
 from ._epoch_log import Deferred, EpochLog, check_losses
 from ._fitting import WHILE_FITTING, Fitting
 from ._health import HealthCheck
+from ._iterating import Iterating
 from ._parameters import MetaParameters, select_parameters
 from ._random import seeded
-from ._recording import WeightRecord
-from ._rows import Encoded, as_rows, batch_loader
+from ._rows import as_rows
 from ._state import no_trace
 from ._step import Reweighting
-from ._tracking import CollateNumbered, Numbered, Tracked, positions_in
 from ._tree import own
 from ._weights import per_example
 
 _NOT_PICKLED = (*WHILE_FITTING, "fitting_")
-_ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
 
 
 class _NetObjective(nn.Module):
@@ -72,7 +66,7 @@ def _unreduced(criterion: Any) -> Iterator[None]:
         criterion.reduction = reduction
 
 
-class L2RWMixin(Citizen, Fitting):
+class L2RWMixin(Citizen, Fitting, Iterating):
     """Gives any skorch NeuralNet subclass the training step of L2RW.
 
     To be placed before the NeuralNet class. A criterion with a ``reduction``, or one that returns
@@ -181,7 +175,7 @@ record_weights, train_split, iterator_train__shuffle
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         super().on_train_begin(net, X=X, y=y, **kwargs)  # type: ignore[misc]
-        net.health_check_ = HealthCheck()
+        net.health_check_ = HealthCheck(net.history)
         self._start_reweighting()
 
     def on_batch_begin(
@@ -219,7 +213,7 @@ record_weights, train_split, iterator_train__shuffle
     ) -> None:
         super().on_batch_end(net, batch=batch, training=training, **kwargs)  # type: ignore[misc]
         if training and "weights" in kwargs:
-            net.epoch_log_.add(kwargs["weights"], kwargs["clean_loss"])
+            net.epoch_log_.add(kwargs["weights"], kwargs["clean_loss"], net.history)
             if "weight_record_" in vars(net):
                 rows = net.fit_data_.rows[net.loader_.rows]
                 net.epoch_log_.add_rows(rows, self._batch_prior())
@@ -234,54 +228,12 @@ record_weights, train_split, iterator_train__shuffle
         if "epoch_log_" in vars(net):  # an interrupted epoch is yet to be written
             self._close_epoch()
         net.health_check_.end()
-        self._judge_weights(y)
+        self._judge_weights()
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
         loss = super().get_loss(first, y_true, X=X, training=training)  # type: ignore[misc]
         return loss if training or loss.ndim == 0 else loss.mean()
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        net: Any = self
-        prefix = "iterator_train" if training else "iterator_valid"
-        options = {"batch_size": net.batch_size, **net.get_params_for(prefix)}
-        rows = None
-        if getattr(net, prefix) is DataLoader and set(options) <= _ROW_LOADER_OPTIONS:
-            rows = as_rows(dataset, self._encode)
-        if rows is None:
-            return self._skorch_iterator(dataset, training)
-        if options["batch_size"] == -1:
-            options["batch_size"] = len(rows)
-        # A DataLoader draws a seed for its workers: in a fit from where skorch's would, but
-        # prediction has no need to touch the global generator.
-        generator = None if getattr(net, "fitting_", False) else torch.Generator()
-        loader = batch_loader(rows.to(net.device) if training else rows, generator, **options)
-        return self._tracked(loader, dataset, training)
-
-    def _skorch_iterator(self, dataset: Any, training: bool) -> Any:
-        """Iterate as skorch does; over a DataLoader of ours we know which rows a batch has."""
-        net: Any = self
-        make = super().get_iterator  # type: ignore[misc]
-        dataset = self._encoded(dataset)
-        known = net.iterator_train is DataLoader and not isinstance(dataset, IterableDataset)
-        if not (training and known and "fit_data_" in vars(net)):
-            check_order_not_needed(vars(net).get("fit_data_"), training)
-            return make(dataset, training)
-        loader = make(Numbered(dataset), training)
-        if loader.batch_sampler is not None:
-            loader.collate_fn = CollateNumbered(loader.collate_fn)
-        return self._tracked(loader, dataset, training)
-
-    def _tracked(self, loader: Any, dataset: Any, training: bool) -> Any:
-        net: Any = self
-        if not training or "fit_data_" not in vars(net):
-            return Tracked(loader, np.arange(len(dataset)))
-        base = dataset.dataset if isinstance(dataset, Encoded) else dataset
-        data = net.fit_data_
-        net.loader_ = Tracked(loader, positions_in(base, data.base))
-        if self.record_weights:
-            net.weight_record_ = WeightRecord(data.n_rows, epochs=self.record_weights == "epochs")
-        return net.loader_
 
     def _close_epoch(self) -> None:
         """Move what the steps of an epoch left to the history and to the record of weights."""
@@ -307,25 +259,6 @@ record_weights, train_split, iterator_train__shuffle
         if net.fit_data_.clean_prior is None:
             return batch
         return (*batch, torch.ones(get_len(batch[0]), device=net.device))
-
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Apply the module, to floats where it cannot take integers."""
-        infer = super().infer  # type: ignore[misc]
-        x = cast_floats(x, self.module_)  # type: ignore[attr-defined]
-        if not has_integers(x):
-            return infer(x, **fit_params)
-        if getattr(self, "integers_are_floats_", False):
-            return infer(cast_integers(x, self.module_), **fit_params)  # type: ignore[attr-defined]
-        try:
-            return infer(x, **fit_params)
-        except (RuntimeError, ValueError) as error:
-            try:
-                output = infer(cast_integers(x, self.module_), **fit_params)  # type: ignore[attr-defined]
-            except (RuntimeError, ValueError):
-                raise error from None
-        if getattr(self, "fitting_", False):
-            self.integers_are_floats_ = True
-        return output
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
@@ -374,22 +307,8 @@ record_weights, train_split, iterator_train__shuffle
         rows = as_rows(clean, self._encode, weight)
         return self._encoded(clean, weight) if rows is None else rows
 
-    def _judge_weights(self, y: Any) -> None:
-        """Look at the recorded weights at the end of training; y is that of the rows trained."""
+    def _judge_weights(self) -> None:
+        """Look at the recorded weights at the end of training."""
 
     def _check_output(self, output: Any) -> None:
         """Check what the module makes of a clean batch."""
-
-    def _encode(self, y: Any) -> Tensor:
-        """Targets as the loss expects them."""
-        return torch.as_tensor(y)
-
-    def _encode_item(self, y: Any) -> Tensor:
-        """Targets of a data set that is asked item by item; they were not checked before."""
-        return self._encode(y)
-
-    def _encoded(self, dataset: Any, weight: Tensor | None = None) -> Any:
-        """Wrap a data set that is asked item by item, so that its targets are encoded."""
-        if not getattr(self, "fitting_", False) or isinstance(dataset, IterableDataset):
-            return dataset
-        return Encoded(dataset, self._encode_item, weight)

@@ -10,9 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 def recorded(estimator: Any, attribute: str, remedy: str) -> Any:
     """Return what a fitted estimator, or the last step of a pipeline or search, has recorded."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if isinstance(estimator, Pipeline):
-        estimator = estimator[-1]
+    while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
+        estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator.best_estimator_
     check_is_fitted(estimator)
     value = getattr(estimator, attribute, None)
     if value is None:

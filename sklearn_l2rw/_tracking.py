@@ -65,8 +65,12 @@ class Tracked:
         return getattr(self.loader, name)
 
 
-def positions_in(dataset: Any, base: Any) -> Positions:
-    """Where the items of a data set stand in `base`, of which it may be a subset of a subset."""
-    if type(dataset) is Subset and dataset is not base:
-        return positions_in(dataset.dataset, base)[np.asarray(dataset.indices, dtype=np.int64)]
-    return np.arange(len(dataset))
+def positions_in(dataset: Any, base: Any, n_rows: int) -> Positions | None:
+    """Where the items of a data set stand in `base`, of which it may be a subset of a subset.
+
+    None where a data set of another kind, and of another length than `base`, stands between.
+    """
+    if isinstance(dataset, Subset) and dataset is not base:
+        positions = positions_in(dataset.dataset, base, n_rows)
+        return None if positions is None else positions[np.asarray(dataset.indices, np.int64)]
+    return np.arange(n_rows) if len(dataset) == n_rows else None

@@ -167,3 +167,40 @@ def mask_of(rows: Any, part: Any) -> NDArray[np.bool_]:
     mask = np.isin(np.asarray(rows)[:, 0], first)
     assert len(set(first)) == len(first) == mask.sum()
     return mask
+
+
+class Weighed(Callback):
+    """Remembers the weights of each step, and the rows that had them.
+
+    Rows are known by their first feature, in which those given here all differ.
+    """
+
+    def __init__(self, rows: Any = None) -> None:
+        first = [] if rows is None else np.asarray(rows)[:, 0].tolist()
+        self.numbers = {value: i for i, value in enumerate(first)}
+        assert len(self.numbers) == len(first)
+        self.n_rows = len(first)
+        self.clear()
+
+    def clear(self) -> None:
+        self.steps: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+
+    def on_batch_end(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        if training:
+            inputs = batch[0]["X"] if isinstance(batch[0], dict) else batch[0]
+            rows = [self.numbers.get(value, -1) for value in inputs[:, 0].tolist()]
+            self.steps.append((np.array(rows), kwargs["weights"].double().numpy()))
+
+
+def mean_weights(
+    steps: list[tuple[NDArray[np.int64], NDArray[np.float64]]], n_rows: int, prior: Any = None
+) -> NDArray[np.float64]:
+    """Mean over the steps of each row's weight relative to uniform, by the definition."""
+    found: list[list[float]] = [[] for _ in range(n_rows)]
+    for rows, weights in steps:
+        p = np.ones(len(rows)) if prior is None else np.asarray(prior)[rows]
+        for row, weight in zip(rows, weights / p * p.sum(), strict=True):
+            found[row].append(weight)
+    return np.array([np.mean(values) if values else np.nan for values in found])

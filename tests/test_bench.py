@@ -213,7 +213,13 @@ def test_the_command(
     assert list(results["steps"]) == ["lenet-100-10"]
     assert list(results["steps"]["lenet-100-10"]) == ["plain", "ours", "literal"]
     assert list(results["skipped"]["lenet-100-10"]) == ["higher"]
-    assert list(results["fits"]) == ["skorch", "ours", "loop", "loop + example_weights"]
+    assert list(results["fits"]) == [
+        "skorch",
+        "ours",
+        "ours, weights not recorded",
+        "loop",
+        "loop + example_weights",
+    ]
     assert results["fits"]["skorch"]["ratio"] == 1
     assert results["versions"]["torch"] == torch.__version__
     assert results["threads"] == threads
