@@ -30,9 +30,6 @@ class Scalar(Tensor):
     def __str__(self) -> str:
         return f"{float(self):.3g}"
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
-        return str(self)
-
 
 class EffectiveSize:
     """Effective sample size of a step, computed where it is shown."""
