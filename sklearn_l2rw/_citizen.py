@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,14 @@ class Citizen:
 
     def __repr__(self) -> str:
         net: Any = self
-        defaults = type(net)().get_params(deep=False)
+        try:
+            defaults = {
+                name: parameter.default
+                for owner in reversed(type(net).__mro__)
+                for name, parameter in inspect.signature(owner).parameters.items()
+            }
+        except TypeError:  # a subclass with an argument that has to be given
+            defaults = {}
         params: dict[str, Any] = net.get_params(deep=False)
         changed = [
             f"{name}={_shown(value)}"

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+KEYS = ("clean_loss", "zero_weights", "effective_sample_size", "zero_batches")
+
 
 class Deferred(Tensor):
     """A loss whose ``item()`` does not wait for the device.
@@ -28,17 +30,26 @@ class Scalar(Tensor):
     """A number on the device, which is waited for where it is shown, as in a progress bar."""
 
     def __str__(self) -> str:
-        return f"{float(self):.3g}"
+        return f"{self:.3g}"
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec)
 
 
 class EffectiveSize:
-    """Effective sample size of a step, computed where it is shown."""
+    """Effective sample size of a step on a device, computed where it is asked for."""
 
     def __init__(self, weights: Tensor) -> None:
         self.weights = weights
 
+    def __float__(self) -> float:
+        return float(effective_sample_size(self.weights))
+
     def __str__(self) -> str:
-        return f"{float(effective_sample_size(self.weights)):.3g}"
+        return f"{self:.3g}"
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec)
 
 
 def effective_sample_size(weights: Tensor) -> Tensor:
@@ -57,11 +68,22 @@ class EpochLog:
         self._priors: list[Tensor | None] = []
 
     def add(self, weights: Tensor, clean_loss: Tensor, history: Any) -> None:
-        """Remember a step; until the epoch ends, its row in the history has numbers to show."""
+        """Remember a step, and write its row in the history.
+
+        On an accelerator that row has numbers that can be shown, and is written at the end of the
+        epoch.
+        """
         self._weights.append(weights)
         self._clean_losses.append(clean_loss)
-        history.record_batch("clean_loss", clean_loss.as_subclass(Scalar))
-        history.record_batch("effective_sample_size", EffectiveSize(weights))
+        if weights.device.type == "cpu":
+            row: dict[str, Any] = _row(weights.double().numpy(), clean_loss.item())
+        else:
+            row = {
+                "clean_loss": clean_loss.as_subclass(Scalar),
+                "effective_sample_size": EffectiveSize(weights),
+            }
+        for key, value in row.items():
+            history.record_batch(key, value)
 
     def add_rows(self, rows: NDArray[np.int64], prior: Tensor | None) -> None:
         """Remember whose weights those of the last step are, and what the rows count."""
@@ -92,23 +114,25 @@ class EpochLog:
         """
         rows = [row for row in history[-1]["batches"] if "train_loss" in row]
         _write_floats(rows, "train_loss")
-        if len(rows) != len(self._weights) or not rows:
+        if len(rows) != len(self._weights) or not rows:  # interrupted within a step
             for row in rows:
-                row.pop("clean_loss", None), row.pop("effective_sample_size", None)
+                for key in KEYS:
+                    row.pop(key, None)
             return
-        columns = _statistics(self._weights, self._clean_losses)
-        for key, values in columns.items():
-            for row, value in zip(rows, values, strict=True):
-                row[key] = value
-            history.record(key, sum(values) / len(values))
-        zeros = [int(size == 0) for size in columns["effective_sample_size"]]
-        for row, value in zip(rows, zeros, strict=True):
-            row["zero_batches"] = value
-        history.record("zero_batches", sum(zeros))
+        if self._weights[0].device.type != "cpu":
+            _write_statistics(rows, self._weights, self._clean_losses)
+        for key in KEYS:
+            total = sum(row[key] for row in rows)
+            history.record(key, total if key == "zero_batches" else total / len(rows))
 
 
 def check_losses(history: Any) -> None:
-    """Check that all training losses of the last epoch are finite."""
+    """Check that there were training losses in the last epoch, and that all are finite."""
+    if not any("train_loss" in row for row in history[-1]["batches"]):
+        raise ValueError(
+            f"Got no batch in epoch {len(history)}, but expected at least one to train on. With "
+            "iterator_train__drop_last, there have to be as many rows as batch_size."
+        )
     for number, row in enumerate(history[-1]["batches"], start=1):
         if not math.isfinite(row.get("train_loss", 0.0)):
             raise ValueError(
@@ -126,12 +150,22 @@ def _write_floats(rows: list[dict[str, Any]], key: str) -> None:
             row[key] = value
 
 
-def _statistics(weights: list[Tensor], clean_losses: list[Tensor]) -> dict[str, list[float]]:
+def _row(w: NDArray[np.float64], clean_loss: float) -> dict[str, float]:
+    """Numbers of one step; see `EpochLog.write`."""
+    squares = float(w.dot(w))
+    size = float(w.sum()) ** 2 / squares if squares > 0 else 0.0
+    zeros = 1 - int(np.count_nonzero(w)) / len(w)
+    return dict(zip(KEYS, (clean_loss, zeros, size, int(size == 0)), strict=True))
+
+
+def _write_statistics(
+    rows: list[dict[str, Any]], weights: list[Tensor], clean_losses: list[Tensor]
+) -> None:
+    """Write the numbers of many steps; the device is waited for once."""
     sizes = torch.tensor([len(w) for w in weights], device=weights[0].device)
     table = pad_sequence(weights, batch_first=True)  # padded by zeros, which add nothing
-    columns = {
-        "clean_loss": torch.stack(clean_losses),
-        "zero_weights": 1 - (table > 0).sum(1) / sizes,
-        "effective_sample_size": effective_sample_size(table),
-    }
-    return {key: column.tolist() for key, column in columns.items()}
+    zeros = 1 - (table > 0).sum(1) / sizes
+    effective = effective_sample_size(table)
+    columns = (torch.stack(clean_losses), zeros, effective, effective == 0)
+    for row, values in zip(rows, zip(*(c.tolist() for c in columns), strict=True), strict=True):
+        row.update(zip(KEYS, (*values[:3], int(values[3])), strict=True))

@@ -53,7 +53,7 @@ class FitData(NamedTuple):
 
     ``rows`` are the positions, among the ``n_rows`` that were given, of those that are trained
     on. ``prior`` and ``clean_prior`` are what each of these and each clean example counts, None
-    for all the same. ``base`` is the data set that the rows are, if X is one. ``targets`` are
+    for all the same. ``base`` is the data set of the rows, before it is split. ``targets`` are
     those of the rows, None where a data set keeps them to itself.
     """
 
@@ -216,9 +216,8 @@ class Fitting:
             )
         clean_prior = self._check_clean(in_memory(X, None)[0], targets)
         prior = self._prior(prior, targets)
-        base = X if is_dataset(X) else None
         priors = mean_one(prior), mean_one(clean_prior)
-        net.fit_data_ = FitData(length, rows, *priors, base, targets)
+        net.fit_data_ = FitData(length, rows, *priors, None, targets)
         return X, y
 
     def _take_clean(
@@ -275,6 +274,14 @@ class Fitting:
                 check_finite(X, "X")
             y = None if y is None else as_labels(y)
         return super().get_dataset(X, y)  # type: ignore[misc]
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Split the data set of X and y; see :meth:`skorch.NeuralNet.get_split_datasets`."""
+        net: Any = self
+        X = net.get_dataset(X, y)
+        if "fit_data_" in vars(net):
+            net.fit_data_ = net.fit_data_._replace(base=X)
+        return super().get_split_datasets(X, y, **fit_params)  # type: ignore[misc]
 
     def _check_clean(self, inputs: Any, targets: Any) -> Prior | None:
         """Check the clean set against X and y, as far as both are held in memory.

@@ -60,7 +60,7 @@ class Iterating:
             return Tracked(loader, np.arange(len(dataset)))
         base = dataset.dataset if isinstance(dataset, Encoded) else dataset
         data = net.fit_data_
-        positions = positions_in(base, data.base, len(data.rows))
+        positions = positions_in(base, data.base)
         if positions is None:
             check_order_not_needed(data, training)
             return Tracked(loader, np.arange(len(dataset)))

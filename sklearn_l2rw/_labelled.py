@@ -26,7 +26,7 @@ class Labelled:
 
     classes: Any
     class_weight: Any
-    encoder_: Encoder
+    label_encoder_: Encoder
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -55,9 +55,9 @@ class Labelled:
             self._learn_classes(check_labels(classes, "classes"), known=known)
         elif targets is not None and not known:
             self._learn_classes(targets, known=False)
-        self.encoder_ = Encoder(self.classes_)
+        self.label_encoder_ = Encoder(self.classes_)
         if targets is not None:
-            check_known(targets, self.encoder_, "y")
+            check_known(targets, self.label_encoder_, "y")
         return targets
 
     def _take_clean(
@@ -95,7 +95,7 @@ class Labelled:
 
     def _check_clean_targets(self, y_clean: Any, targets: Any) -> Any:
         y_clean = check_labels(y_clean, "yv of the clean_set")
-        check_known(y_clean, self.encoder_, "the clean_set")
+        check_known(y_clean, self.label_encoder_, "the clean_set")
         warn_of_lacking(y_clean, self.classes_ if targets is None else targets)
         return y_clean
 
@@ -126,15 +126,17 @@ class Labelled:
     def _encode(self, y: Any) -> Tensor:
         if not getattr(self, "fitting_", False):  # y plays no part in prediction
             return torch.zeros(np.shape(y), dtype=torch.int64)
-        return self.encoder_.encode(y)
+        return self.label_encoder_.encode(y)
 
     def _encode_item(self, y: Any) -> Tensor:
-        check_known(np.atleast_1d(as_labels(y)), self.encoder_, "a Dataset (X or the clean_set)")
+        check_known(
+            np.atleast_1d(as_labels(y)), self.label_encoder_, "a Dataset (X or the clean_set)"
+        )
         return self._encode(y)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
-        if method_name in _DECODED and not self.encoder_.identity:
+        if method_name in _DECODED and not self.label_encoder_.identity:
             X, codes = unpack_data(cb_kwargs["batch"])
-            cb_kwargs["batch"] = X, self.encoder_.decode(codes)
+            cb_kwargs["batch"] = X, self.label_encoder_.decode(codes)
         super().notify(method_name, **cb_kwargs)  # type: ignore[misc]

@@ -13,6 +13,7 @@ from skorch.dataset import get_len, unpack_data
 from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
 
+from ._checks import check_order_not_needed
 from ._citizen import Citizen
 from ._clean_set import CleanBatches, Position
 from ._epoch_log import Deferred, EpochLog, check_losses
@@ -24,6 +25,7 @@ from ._random import seeded
 from ._rows import as_rows
 from ._state import no_trace
 from ._step import Reweighting
+from ._tracking import Positions
 from ._tree import own
 from ._weights import per_example
 
@@ -132,6 +134,9 @@ record_weights, train_split, iterator_train__shuffle
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         *scores, log = super()._default_callbacks  # type: ignore[misc]
+        given = [c[1] if isinstance(c, tuple) else c for c in vars(self).get("callbacks") or []]
+        if any(c is GradientNormClipping or isinstance(c, GradientNormClipping) for c in given):
+            return [*scores, log]
         return [*scores, ("gradient_clipping", GradientNormClipping(1.0)), log]
 
     # -- skorch's seams ---------------------------------------------------------------------
@@ -202,7 +207,9 @@ record_weights, train_split, iterator_train__shuffle
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take an optimisation step; see :meth:`skorch.NeuralNet.train_step`."""
         step: dict[str, Any] = super().train_step(batch, **fit_params)  # type: ignore[misc]
-        return {**step, "loss": step["loss"].as_subclass(Deferred)}
+        if step["loss"].device.type != "cpu":  # there is something to wait for
+            step["loss"] = step["loss"].as_subclass(Deferred)
+        return step
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         super().on_epoch_begin(net, **kwargs)  # type: ignore[misc]
@@ -215,8 +222,11 @@ record_weights, train_split, iterator_train__shuffle
         if training and "weights" in kwargs:
             net.epoch_log_.add(kwargs["weights"], kwargs["clean_loss"], net.history)
             if "weight_record_" in vars(net):
-                rows = net.fit_data_.rows[net.loader_.rows]
-                net.epoch_log_.add_rows(rows, self._batch_prior())
+                rows = self._batch_rows()
+                if rows is None:
+                    self._stop_recording()
+                else:
+                    net.epoch_log_.add_rows(net.fit_data_.rows[rows], self._batch_prior())
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         super().on_epoch_end(net, **kwargs)  # type: ignore[misc]
@@ -247,11 +257,28 @@ record_weights, train_split, iterator_train__shuffle
             if self.record_weights == "epochs":
                 net.epoch_example_weights_ = net.weight_record_.by_epoch()
 
+    def _stop_recording(self) -> None:
+        """Forget weights whose rows are not known."""
+        for name in ("weight_record_", "example_weights_", "epoch_example_weights_"):
+            vars(self).pop(name, None)
+
     def _batch_prior(self) -> Tensor | None:
         """What the examples of the current batch count; None for all the same."""
         net: Any = self
         prior = net.fit_data_.prior
-        return None if prior is None else to_tensor(prior[net.loader_.rows], net.device)
+        if prior is None:
+            return None
+        rows = self._batch_rows()
+        if rows is None:
+            check_order_not_needed(net.fit_data_, training=True)
+        of_batch: Tensor = to_tensor(prior[rows], net.device)
+        return of_batch
+
+    def _batch_rows(self) -> Positions | None:
+        """Rows of the current batch, among those trained on."""
+        net: Any = self
+        rows: Positions | None = net.loader_.rows
+        return rows
 
     def _with_ones(self, batch: Any) -> Any:
         """A batch of the form that the clean batches have: with weights where these have them."""

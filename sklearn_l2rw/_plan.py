@@ -97,6 +97,17 @@ class Plan:
             return self.method(objective, batch, clean_batch, parameters)
 
 
+def situation(objective: nn.Module) -> tuple[bool, ...]:
+    """What a way was chosen for: which modules train, and which parameters are learned.
+
+    Callbacks freeze and thaw layers, and a way that is right for some may be wrong for others.
+    """
+    return (
+        *(m.training for m in objective.modules()),
+        *(p.requires_grad for p in objective.parameters()),
+    )
+
+
 def _candidates(objective: nn.Module, meta_gradient: str) -> list[Plan]:
     """Exact ways, the fastest first."""
     plans = [Plan("forward", along(forward_on_graph))]

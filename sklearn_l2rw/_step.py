@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from ._clean_set import CleanBatches
-from ._plan import Plan, choose_plan
+from ._plan import Plan, choose_plan, situation
 from ._weights import normalize
 
 
@@ -50,6 +50,7 @@ class Reweighting:
         self.select = select
         self.meta_gradient = meta_gradient
         self.plan: Plan | None = None
+        self._chosen_for: tuple[bool, ...] = ()
         self._step: Step | None = None
 
     def new_batch(self) -> None:
@@ -78,7 +79,9 @@ class Reweighting:
     def _weigh(self, batch: Any, prior: Tensor | None) -> Step:
         clean_batch = self.clean_batches.next()
         parameters = self.select(self.objective)
-        if self.plan is None:
+        now = situation(self.objective)
+        if self.plan is None or now != self._chosen_for:
+            self._chosen_for = now
             self.plan = choose_plan(
                 self.objective, batch, clean_batch, parameters, self.meta_gradient
             )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._parameters import MetaParameters, select_parameters
-from ._plan import META_GRADIENTS, Plan, choose_plan
+from ._plan import META_GRADIENTS, Plan, choose_plan, situation
 from ._state import no_trace
 from ._tree import own
 
@@ -77,8 +77,7 @@ def _plan_for(
         loss: Any = ref(objective.loss)
     except TypeError:  # a loss that cannot be recognised: choose at every call
         loss = objective.loss
-    modes = tuple(m.training for m in objective.module.modules())
-    use = (loss, meta_gradient, modes, frozenset(parameters))
+    use = (loss, meta_gradient, situation(objective), frozenset(parameters))
     known, plan = _plans.get(objective.module, (None, None))
     if plan is None or known != use:
         plan = choose_plan(objective, batch, clean_batch, parameters, meta_gradient)
