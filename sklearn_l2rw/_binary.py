@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
 from skorch import NeuralNetBinaryClassifier
 from skorch.utils import to_numpy
-from torch import Tensor
+from torch import Tensor, nn
 
+from ._criteria import is_kind
 from ._labelled import Labelled
 from ._mixin import L2RWMixin
 from ._targets import like_output
@@ -81,7 +83,8 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
             raise ValueError(
                 f"Only binary classification is supported: got y with {n} class"
                 f"{'es' * (n > 1)}, {self.classes_.tolist()[:10]}, but expected 2. Use "
-                "L2RWClassifier for more; if more come later, name them with `classes`."
+                "L2RWClassifier for more. If the other class comes later, name both with `classes` "
+                "of `partial_fit`."
             )
         return targets
 
@@ -92,8 +95,12 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
         """Loss of logits; see :meth:`skorch.NeuralNet.get_loss`."""
         return super().get_loss(y_pred, like_output(y_true, y_pred), X=X, training=training)
 
+    def _returns_logits(self) -> bool:
+        return is_kind(self.criterion, nn.BCEWithLogitsLoss)
+
+    @available_if(_returns_logits)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """Logits of the second class, of shape (n_samples,).
+        """Logits of the second class; there are none where the criterion takes probabilities.
 
         Parameters
         ----------

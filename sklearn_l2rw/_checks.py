@@ -68,7 +68,17 @@ def check_finite(X: Any, name: str) -> None:
         ) from None
 
 
+def _is_example(item: Any) -> bool:
+    is_pair = isinstance(item, (tuple, list)) and len(item) == 2
+    return is_pair and np.ndim(item[0]) > 0 and np.ndim(item[1]) == 0
+
+
 def _pair_length(clean_set: Sequence[Any]) -> int:
+    if len(clean_set) and all(_is_example(item) for item in clean_set):
+        raise TypeError(
+            f"Got a clean_set of {len(clean_set)} pairs (x, y), one for each example, but expected "
+            f"{CLEAN_SET_FORMS}. Join them: Xv, yv = (np.stack(part) for part in zip(*pairs))."
+        )
     plural = "" if len(clean_set) == 1 else "s"
     if len(clean_set) != 2:
         raise ValueError(
@@ -89,9 +99,25 @@ def _pair_length(clean_set: Sequence[Any]) -> int:
     return n
 
 
+def _is_missing(label: Any) -> bool:
+    try:
+        return label is None or bool(label != label)  # NaN
+    except TypeError:  # pandas.NA
+        return True
+    except ValueError:  # an array, which is no label
+        return False
+
+
 def check_labels(y: Any, name: str) -> NDArray[Any]:
     """Labels as an array of shape (n,), with no label missing."""
     labels = as_labels(y)
+    if labels.dtype.kind == "O":
+        n_missing = sum(_is_missing(label) for label in labels.flat)
+        if n_missing:
+            raise ValueError(
+                f"Input contains NaN: got {name} with {n_missing} of {labels.size} labels missing "
+                "(NaN or None), but expected a label for each row. Drop these rows."
+            )
     if labels.ndim != 1 and not (labels.ndim == 2 and labels.shape[1] == 1):
         raise ValueError(
             f"Got {name} of shape {labels.shape}, but expected one label for each row: y should be "
@@ -191,24 +217,38 @@ def check_order_not_needed(fit_data: Any, training: bool) -> None:
         )
 
 
+def check_classes(classes: Any) -> None:
+    """Check that the classes that the user names are different ones."""
+    if classes is None:
+        return
+    labels = check_labels(classes, "classes")
+    names, counts = np.unique(labels, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"Got classes={labels.tolist()} with {names[counts > 1].tolist()} more than once, but "
+            "expected each label once. Remove the duplicates."
+        )
+
+
 def check_known(labels: Any, encoder: Encoder, name: str) -> None:
     """Check that labels are among the classes."""
     unknown = encoder.unknown(labels)
     if len(unknown):
         raise ValueError(
             f"Got labels {unknown.tolist()} in {name} that are not among the classes "
-            f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes`. "
+            f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes` "
+            "(a parameter of L2RWClassifier and of `partial_fit`). "
             "A meta-estimator that encodes y, such as VotingClassifier, does not encode a "
             "clean_set in the constructor: give it a number, or a clean_mask."
         )
 
 
-def warn_of_lacking(y_clean: Any, y: Any) -> None:
-    """Warn of classes of y that the clean set lacks."""
+def warn_of_lacking(y_clean: Any, y: Any, noun: str = "classes") -> None:
+    """Warn of classes (or labels) of y that the clean set lacks."""
     lacking = np.setdiff1d(np.asarray(y), np.asarray(y_clean))
     if len(lacking):
         warnings.warn(
-            f"The clean_set has no example of the classes {lacking.tolist()}: training learns to "
+            f"The clean_set has no example of the {noun} {lacking.tolist()}: training learns to "
             "ignore them, because no weight on them reduces the clean loss. Add at least one "
             "clean example of each.",
             UserWarning,

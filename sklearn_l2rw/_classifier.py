@@ -11,7 +11,8 @@ from skorch import NeuralNetClassifier
 from skorch.utils import to_numpy
 from torch import nn
 
-from ._checks import check_output
+from ._checks import check_classes, check_output
+from ._criteria import is_kind
 from ._labelled import Labelled
 from ._mixin import L2RWMixin
 from ._parameters import MetaParameters
@@ -84,6 +85,8 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
 
     criterion : torch criterion (class or instance), default=torch.nn.CrossEntropyLoss
         Any with a ``reduction``. With NLLLoss the module is to return probabilities, as in skorch.
+        Other criteria that take logits need a ``predict_nonlinearity``, for `predict_proba` to
+        return probabilities.
 
     lr : float, default=0.3
         Learning rate. With the default clipping of gradients, no step of SGD is longer than that.
@@ -107,7 +110,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, in the order of ``classes``; sorted where that is None.
 
     n_features_in_ : int
         Number of columns of X, if that is two-dimensional.
@@ -122,13 +125,17 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         Learned weight of each row that was given to the last call of `fit` or `partial_fit`, in
         its order: the mean over the steps, relative to uniform. 1 is what it would be without the
         method, 0 means that the row was never listened to, and NaN that it was not trained on,
-        being trusted, split off, or of sample weight 0.
+        being trusted, split off, held back by ``train_split``, or of sample weight 0. Missing
+        where batches do not say which rows they have, as those of an IterableDataset, or of a
+        ``collate_fn`` that changes the order.
 
     epoch_example_weights_ : ndarray of shape (n_epochs, n_samples)
         The same for each epoch.
 
     clean_indices_ : ndarray of shape (n_clean,)
-        Rows of X that the clean set was taken from, by a clean_mask or a number.
+        Rows of X that the clean set was taken from, by a clean_mask or a number, in the call that
+        took it. With a number, later calls of `partial_fit` keep that clean set and train on all
+        their rows.
 
     meta_gradient_ : str
         The way that was chosen to compute the meta-gradient.
@@ -213,6 +220,10 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         if not hasattr(self, "classes_inferred_"):
             super().check_data(X, y)
 
+    def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
+        check_classes(self.classes)
+        return super()._check_targets(X, targets, keep=keep, classes=classes)
+
     def _check_output(self, output: Any) -> None:
         check_output(output, self.criterion_, len(self.classes_))
 
@@ -234,8 +245,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         return np.asarray(self.classes_[codes])
 
     def _returns_logits(self) -> bool:
-        criterion = self.criterion
-        return criterion is nn.CrossEntropyLoss or isinstance(criterion, nn.CrossEntropyLoss)
+        return is_kind(self.criterion, nn.CrossEntropyLoss)
 
     @available_if(_returns_logits)  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
 from scipy import sparse
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
+from ._arrays import for_torch
 from ._tree import map_leaves
 
 
@@ -32,15 +35,27 @@ def _as_array(x: Any, *, tabular: bool = False) -> Any:
         input_name="X",
     )
     # skorch knows sparse matrices, but not sparse arrays
-    return sparse.csr_matrix(array) if sparse.issparse(array) else array
+    return sparse.csr_matrix(array) if sparse.issparse(array) else for_torch(array)
+
+
+def _stacked(X: Any) -> Any:
+    """One array of a list of rows, each an array; other X as they are."""
+    shapes = {np.shape(x) if hasattr(x, "shape") else () for x in X}
+    if len(shapes) != 1 or len(shapes.pop()) != 1 or any(sparse.issparse(x) for x in X):
+        return X
+    if all(isinstance(x, Tensor) for x in X):
+        return torch.stack(list(X))
+    return np.stack([np.asarray(x) for x in X])
 
 
 def as_inputs(X: Any, *, tabular: bool = False) -> Any:
     """Arrays, tensors, CSR matrices, data frames, lists, or a dict or sequence of such.
 
     A data frame becomes one array, whose columns are the frame's. ``tabular`` asks for two
-    dimensions.
+    dimensions, so that a list of arrays of one is a list of rows, not of several inputs.
     """
+    if tabular and type(X) in (tuple, list) and several(X):
+        X = _stacked(X)
     if several(X):
         return map_leaves(_as_array, X)
     return _as_array(X, tabular=tabular)

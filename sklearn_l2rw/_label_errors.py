@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import is_regressor
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
-from skorch.utils import is_dataset
 
-from ._checks import check_known, check_labels, check_length, n_rows
-from ._inputs import as_inputs
+from ._checks import check_known, check_labels, check_length
 from ._labels import Encoder
 from ._recorded import recorded
 
 _METHODS = ("probability", "weight", "both")
+_ROUNDING = 1e-2  # probabilities may be of half precision, and of many classes
 
 
 def rank_label_errors(
@@ -35,7 +35,7 @@ def rank_label_errors(
         A fitted :class:`L2RWClassifier` or :class:`L2RWBinaryClassifier`, or a Pipeline or search
         that ends in one.
     X : array-like of shape (n_samples, ...), or what else skorch takes
-        The examples that it was fitted on.
+        The examples that it was fitted on. A Pipeline's may be texts, or whatever it takes.
     y : array-like of shape (n_samples,)
         Their given labels.
     method : {"probability", "weight", "both"}, default="probability"
@@ -55,8 +55,11 @@ def rank_label_errors(
     Raises
     ------
     ValueError
-        If y is not one label for each row of X, has labels that are not among the classes, or
-        weights are asked for that were not recorded for these rows.
+        If y is not one label for each row of X, has labels that are not among the classes,
+        weights are asked for that were not recorded for these rows, or the estimator predicts
+        what is no probabilities.
+    TypeError
+        If the estimator is a regressor.
 
     See Also
     --------
@@ -86,13 +89,18 @@ def rank_label_errors(
         raise ValueError(f"Got method={method!r}, but expected one of {list(_METHODS)}.")
     if not 0 <= confidence <= 1:
         raise ValueError(f"Got confidence={confidence}, but expected a probability, 0 to 1.")
+    if is_regressor(estimator):
+        raise TypeError(
+            f"Got the regressor {type(estimator).__name__}, but expected a fitted "
+            "classifier: labels are ranked by the probabilities that it predicts."
+        )
     check_is_fitted(estimator)
     labels = check_labels(y, "y")
-    check_length(labels, n_rows(X if is_dataset(X) else as_inputs(X)))
+    proba = _probabilities(estimator, X)
+    check_length(labels, len(proba))
     encoder = Encoder(np.asarray(estimator.classes_))
     check_known(labels, encoder, "y")
     codes = encoder.encode(labels).numpy()
-    proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     scores = 1 - proba[np.arange(len(codes)), codes]
     if method != "probability":
         by_weight = _by_weight(estimator, len(codes))
@@ -103,6 +111,20 @@ def rank_label_errors(
         scores=scores,
         suggested=np.where(sure, encoder.classes[proba.argmax(1)], labels),
     )
+
+
+def _probabilities(estimator: Any, X: Any) -> NDArray[np.float64]:
+    proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    least, most, sums = proba.min(), proba.max(), proba.sum(-1)
+    within = least >= -_ROUNDING and most <= 1 + _ROUNDING
+    if not (proba.ndim == 2 and within and np.abs(sums - 1).max() <= _ROUNDING):
+        raise ValueError(
+            f"Got predicted numbers from {least:.3g} to {most:.3g} in rows that sum to "
+            f"{sums.min():.3g} to {sums.max():.3g}, but expected probabilities, which sum to 1. "
+            "Set predict_nonlinearity to what makes them of the module's output, for instance "
+            "functools.partial(torch.softmax, dim=-1) for a criterion of your own on logits."
+        )
+    return np.clip(proba, 0, 1)
 
 
 def _by_weight(estimator: Any, n: int) -> NDArray[np.float64]:

@@ -109,7 +109,7 @@ class Labelled:
         return np.asarray(targets[counts])
 
     def _prior(self, prior: Prior | None, targets: Any) -> Prior | None:
-        return with_class_weight(prior, self.class_weight, targets)
+        return with_class_weight(prior, self.class_weight, targets, self.classes_)
 
     def _judge_weights(self) -> None:
         net: Any = self

@@ -14,12 +14,22 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from ._arrays import for_torch
+
+
+def _is_nan(x: Any) -> bool:
+    return isinstance(x, float) and x != x
+
 
 def as_labels(y: Any) -> NDArray[Any]:
     """Labels as an array: from a tensor, a Series, a categorical, a list or an array."""
     if isinstance(y, Tensor):
         return np.asarray(y.detach().cpu())
-    return np.asarray(y.toarray() if sparse.issparse(y) else y)
+    labels = np.asarray(y.toarray() if sparse.issparse(y) else y)
+    if labels.dtype.kind == "U" and isinstance(y, (list, tuple)) and any(_is_nan(x) for x in y):
+        labels = np.asarray(y, dtype=object)  # numpy makes a text of NaN among texts
+    array: NDArray[Any] = for_torch(labels, writable=True)
+    return array
 
 
 class Encoder:

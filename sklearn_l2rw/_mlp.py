@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -17,8 +17,9 @@ class MLP(nn.Module):
         Number of columns of X, at least 1.
     n_outputs : int
         Number of outputs, at least 1: classes, labels or targets.
-    hidden_layer_sizes : sequence of int, default=(100,)
-        Units of each hidden layer, as in :class:`sklearn.neural_network.MLPClassifier`.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer, as in :class:`sklearn.neural_network.MLPClassifier`; an int is
+        one layer.
 
     Examples
     --------
@@ -30,14 +31,16 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self, n_features: int, n_outputs: int, hidden_layer_sizes: Sequence[int] = (100,)
+        self, n_features: int, n_outputs: int, hidden_layer_sizes: int | Sequence[int] = (100,)
     ) -> None:
         super().__init__()
+        if not isinstance(hidden_layer_sizes, Iterable):
+            hidden_layer_sizes = (hidden_layer_sizes,)
+        sizes = [n_features, *hidden_layer_sizes]
         layers: list[nn.Module] = []
-        for n_in, n_out in pairwise([n_features, *hidden_layer_sizes]):
+        for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-        last = [n_features, *hidden_layer_sizes][-1]
-        self.layers = nn.Sequential(*layers, nn.Linear(last, n_outputs))
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs))
 
     def forward(self, X: Tensor) -> Tensor:
         """Outputs of shape (n, n_outputs), for X of shape (n, n_features)."""

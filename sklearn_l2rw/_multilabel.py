@@ -13,7 +13,8 @@ from skorch import NeuralNet
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from ._checks import check_n_outputs
+from ._checks import check_n_outputs, warn_of_lacking
+from ._criteria import LOGITS_OF_LABELS, is_kind
 from ._mixin import L2RWMixin
 from ._targets import as_columns, like_output
 
@@ -29,7 +30,8 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
     module : torch.nn.Module class or instance, default=None
         Returns logits of shape (n, n_labels). None builds an :class:`MLP`.
     criterion : torch criterion, default=torch.nn.BCEWithLogitsLoss
-        Of logits and targets, both of shape (n, n_labels).
+        Of logits and targets, both of shape (n, n_labels), or of probabilities, such as
+        BCELoss. One of your own on logits needs ``predict_nonlinearity=torch.sigmoid``.
     **kwargs
         All other parameters of :class:`L2RWClassifier`, but for `class_weight` and `classes`. A
         number as `clean_set` is split off at random.
@@ -107,6 +109,9 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
                 f"Got a clean_set with {y.shape[1]} labels, but y has {targets.shape[1]}. Expected "
                 "the same columns in both."
             )
+        if targets is not None:
+            present, clean = (np.flatnonzero((part == 1).any(0)) for part in (targets, y))
+            warn_of_lacking(clean, present, "labels")
         return y
 
     def _n_outputs(self) -> int | None:
@@ -124,8 +129,18 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
 
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity == "auto":  # skorch's is for one logit
-            return torch.sigmoid
+            takes_logits = is_kind(self.criterion_, LOGITS_OF_LABELS)
+            return torch.sigmoid if takes_logits else self._probabilities
         return super()._get_predict_nonlinearity()
+
+    def _probabilities(self, output: Tensor) -> Tensor:
+        if bool(((output < 0) | (output > 1)).any()):
+            raise ValueError(
+                "The module's output is no probabilities (numbers in [0, 1]), but they are "
+                f"expected with criterion {type(self.criterion_).__name__}. For logits, "
+                "set_params(predict_nonlinearity=torch.sigmoid)."
+            )
+        return output
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Labels of examples: those whose probability is above one half.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ._checks import check_n_outputs
 from ._mixin import L2RWMixin
-from ._targets import as_columns, like_output
+from ._targets import as_columns, like_output, warn_of_unlike_targets
 
 
 class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
@@ -33,7 +33,9 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
         Passes over the training rows.
     **kwargs
         All other parameters of :class:`L2RWClassifier`, but for `class_weight` and `classes`. A
-        number as `clean_set` is split off at random. The criterion is MSELoss.
+        number as `clean_set` is split off at random. The criterion is MSELoss. Inside of a
+        :class:`~sklearn.compose.TransformedTargetRegressor`, which transforms y alone, use a
+        number or a clean_mask.
 
     Attributes
     ----------
@@ -108,6 +110,8 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
                 f"Got a clean_set with {n_targets} targets for each example, but y has "
                 f"{self.n_outputs_}. Expected the same for both."
             )
+        if targets is not None:
+            warn_of_unlike_targets(targets, y)
         return y
 
     def _n_outputs(self) -> int | None:

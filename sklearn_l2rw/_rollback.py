@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from skorch import NeuralNet
 
 
@@ -20,19 +21,31 @@ def _states(net: NeuralNet) -> dict[str, dict[str, Any]]:
     }
 
 
+def _restore(holder: Any, state: Mapping[str, Any]) -> None:
+    if isinstance(holder, torch.optim.Optimizer):
+        del holder.param_groups[len(state["param_groups"]) :]  # those that a callback has added
+    holder.load_state_dict(state)
+
+
 @contextmanager
 def rollback(net: NeuralNet) -> Iterator[None]:
-    """Undo on an exception what the block did to a net: attributes, parameters, history."""
+    """Undo on an exception what the block did to a net: attributes, parameters, history.
+
+    What cannot be undone, since the net's structure has changed, is told in a note to it.
+    """
     attributes = dict(vars(net))
     states = _states(net) if net.initialized_ else {}
     n_epochs = len(net.history_ or [])
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         vars(net).clear()
         vars(net).update(attributes)
         for name, state in states.items():
-            vars(net)[name + "_"].load_state_dict(state)
+            try:
+                _restore(vars(net)[name + "_"], state)
+            except Exception as failure:
+                error.add_note(f"The net's {name} could not be put back as it was: {failure}")
         if net.history_ is not None:
             del net.history_[n_epochs:]
         raise

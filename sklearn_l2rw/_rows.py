@@ -28,6 +28,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
+from ._arrays import for_torch
 from ._labels import as_labels
 from ._tracking import Numbered
 from ._tree import leaves, map_leaves
@@ -41,7 +42,13 @@ def _take(x: Any, indices: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x[torch.as_tensor(indices, device=x.device)]
     rows = x[np.asarray(indices)]
-    return torch.as_tensor(rows.toarray() if hasattr(rows, "toarray") else rows)
+    return torch.as_tensor(for_torch(rows.toarray() if hasattr(rows, "toarray") else rows))
+
+
+def _moved(x: Any, device: str | torch.device) -> Any:
+    if sparse.issparse(x):
+        return x
+    return to_device(torch.as_tensor(for_torch(x, writable=True)), device)
 
 
 class Rows(Dataset[Any]):
@@ -67,8 +74,7 @@ class Rows(Dataset[Any]):
         if torch.device(device).type == "cpu":
             return self
         try:
-            X = map_leaves(lambda x: x if sparse.issparse(x) else torch.as_tensor(x), self.X)
-            X = map_leaves(lambda x: x if sparse.issparse(x) else to_device(x, device), X)
+            X = map_leaves(lambda x: _moved(x, device), self.X)
             weight = None if self.weight is None else self.weight.to(device)
             return Rows(X, self.y.to(device), weight)
         except torch.OutOfMemoryError:
