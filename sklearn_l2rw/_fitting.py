@@ -14,6 +14,7 @@ from ._checks import (
     check_clean_form,
     check_finite,
     check_length,
+    check_not_empty,
     check_parameters,
     check_same_features,
     in_memory,
@@ -271,6 +272,7 @@ class Fitting:
                 X = as_inputs(X)
             else:
                 X = self._as_inputs(X, reset=False)
+                check_not_empty(X)
                 check_finite(X, "X")
             y = None if y is None else as_labels(y)
         return super().get_dataset(X, y)  # type: ignore[misc]

@@ -36,7 +36,6 @@ X_CLEAN, Y_CLEAN = blobs(12, 3, seed=1)
 X_TEST, _ = blobs(60, 3, seed=2)
 LABELS = np.eye(3, dtype=int)[Y]
 QUICK: dict[str, Any] = {"max_epochs": 2, "random_state": 0, "verbose": 0}
-SPLIT: dict[str, Any] = {**QUICK, "clean_set": 12}
 
 
 def net_of(**settings: Any) -> L2RWClassifier:
@@ -115,8 +114,8 @@ def test_views_backwards_in_a_net_of_the_users() -> None:
 
     def fit(X: Any, y: Any) -> Any:
         sizes = {"module__in_features": 4, "module__out_features": 3}
-        settings: dict[str, Any] = {"criterion": nn.CrossEntropyLoss, **sizes, **SPLIT}
-        return Net(nn.Linear, **settings).fit(X, y)
+        settings: dict[str, Any] = {"criterion": nn.CrossEntropyLoss, **sizes, **QUICK}
+        return Net(nn.Linear, clean_set=(X_CLEAN, Y_CLEAN), **settings).fit(X, y)
 
     backwards = fit(X[::-1], Y[::-1])
     expected = fit(X[::-1].copy(), Y[::-1].copy())
