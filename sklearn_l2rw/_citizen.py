@@ -104,6 +104,9 @@ class Citizen:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return "module_" in vars(self)
+
     def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
         params: Any = super()._get_params_html(*args, **kwargs)  # type: ignore[misc]
         for name, value in params.items():
