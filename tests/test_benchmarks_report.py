@@ -12,7 +12,7 @@ from scipy.stats import ttest_rel
 
 from benchmarks import check, claims, figures, report, results, stats
 from benchmarks.check import judge
-from benchmarks.claims import CLAIMS, Claim, Verdict
+from benchmarks.claims import CLAIMS, TARGETS, Claim, Verdict
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.label_errors import N_BINS
 from benchmarks.tables import Results, cell, difference_table, markdown, measure_table, rank_table
@@ -266,21 +266,32 @@ def test_check_fails_where_a_claim_does(
     good = claim(lambda found: Verdict(bool(found.tests), "found"))
     bad = claim(lambda found: Verdict(False, "not found"))
     monkeypatch.setattr(check, "CLAIMS", (good,))
+    monkeypatch.setattr(check, "TARGETS", ())
     assert check.main(["--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "holds: imbalance-mnist, it is so: found\n"
     monkeypatch.setattr(check, "CLAIMS", (good, bad))
     assert check.main(["--results", str(tmp_path)]) == 1
     assert "FAILS: imbalance-mnist, it is so: not found" in capsys.readouterr().out
+    monkeypatch.setattr(check, "CLAIMS", (good,))
+    monkeypatch.setattr(check, "TARGETS", (good, bad))
+    assert check.main(["--results", str(tmp_path)]) == 0
+    _, reached, missed = capsys.readouterr().out.splitlines()
+    assert reached == "reached: imbalance-mnist, it is so: found"
+    assert missed == "missed: imbalance-mnist, it is so: not found"
+
+
+def test_committed_results_bear_out_the_claims() -> None:
+    assert all(judge(each, results.FOLDER).holds for each in CLAIMS)
 
 
 def test_a_claim_without_results_fails(tmp_path: Path) -> None:
-    for each in CLAIMS:
+    for each in (*CLAIMS, *TARGETS):
         verdict = judge(each, tmp_path)
         assert not verdict.holds
         assert "no results in" in verdict.found
 
 
-@pytest.mark.parametrize("each", CLAIMS, ids=lambda each: each.text)
+@pytest.mark.parametrize("each", [*CLAIMS, *TARGETS], ids=lambda each: each.text)
 def test_each_claim_can_be_judged(each: Claim, tmp_path: Path) -> None:
     write(tmp_path, each.experiment, made_up(each.experiment))
     assert judge(each, tmp_path).found
@@ -297,6 +308,11 @@ def test_judges() -> None:
     missing = {"majority": 0.98}
     assert not claims.at_most(found, arm="l2rw", point=missing, measure="error", bound=99).holds
     assert not claims.least(found, arm="l2rw", point=missing, measure="error", slack=99).holds
+    rivals: Any = {"others": ("l2rw", "unweighted"), "measure": "error"}
+    assert claims.less(found, arm="smote", point=low, **rivals).holds
+    assert not claims.less(found, arm="unweighted", point=low, **rivals).holds
+    assert not claims.less(found, arm="smote", point=high, **rivals).holds  # it has failed
+    assert not claims.less(found, arm="smote", point=missing, **rivals).holds
     shares: Any = {"arm": "smote", "other": "unweighted", "point": low, "measure": "error"}
     assert claims.share_of(found, **shares, bound=0.67).holds
     assert not claims.share_of(found, **shares, bound=0.66).holds
@@ -311,7 +327,7 @@ def test_finding_errors_as_well_and_faster(time: float, auroc: float, holds: boo
     for found in ours["scores"].values():
         found["cpu_time"] = time
     rows = [ours, scored("cleanlab", point, 0, self_confidence=0.7, adjusted=0.8)]
-    verdict = claims.finds_errors(Results("label-errors", "cpu", rows), point=point)
+    verdict = claims.finds_errors(Results("label-errors", "cpu", rows), point=point, share=0.5)
     assert verdict.holds is holds
     assert verdict.found.startswith("l2rw: weight")
 
