@@ -1,0 +1,78 @@
+"""What README.md shows can be run, and what it points to is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from sklearn_l2rw import L2RWClassifier
+from tests.small import MLP
+
+ROOT = Path(__file__).parent.parent
+TEXTS = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/README.md")
+}
+
+
+@pytest.fixture
+def names() -> dict[str, Any]:
+    """What the reader of README.md has."""
+    matplotlib.use("agg")
+    y = np.arange(200) % 2
+    X = (2 * np.eye(4)[y] + np.random.default_rng(0).normal(size=(200, 4))).astype(np.float32)
+    model = MLP()
+    tensors = torch.as_tensor(X), torch.as_tensor(y)
+    return {
+        "X": X,
+        "y": y,
+        "X_clean": tensors[0][:20],
+        "y_clean": tensors[1][:20],
+        "X_new": X[:5],
+        "LeNet": MLP,
+        "torch": torch,
+        "model": model,
+        "loader": DataLoader(TensorDataset(*tensors), batch_size=50),
+        "optimizer": torch.optim.SGD(model.parameters(), lr=0.1),
+        "L2RWClassifier": L2RWClassifier,
+    }
+
+
+def test_the_code_runs(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", TEXTS["README.md"], flags=re.DOTALL)
+    assert len(blocks) >= 4
+    found: dict[str, Any] = {}
+    for block in blocks:  # the X and y of a loop are not those of the next block
+        given = {**found, **names}
+        exec(block, given)
+        found |= given
+    assert found["net"].predict(names["X_new"]).shape == (5,)
+    assert found["weights"].shape == (50,)
+    assert len(found["ranking"].indices) == 200
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_links_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\((?!http|#)([^)#\s]+)", TEXTS[name])
+    assert links or name == "CONTRIBUTING.md"
+    missing = [link for link in links if not ((ROOT / name).parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_commands_are_there(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`{1,3}\n?make ([a-z-]+)", TEXTS[name]))
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    modules = set(re.findall(r"python -m (benchmarks[\w.]*)", TEXTS[name]))
+    assert [m for m in modules if importlib.util.find_spec(m) is None] == []
+    files = set(re.findall(r"python (examples/\w+\.py)", TEXTS[name]))
+    assert [file for file in files if not (ROOT / file).exists()] == []
