@@ -18,6 +18,8 @@ from benchmarks.methods.setting import Setting
 from benchmarks.methods.training import Training
 from sklearn_l2rw import ExampleWeightsDisplay
 
+PRESET = EXPERIMENTS["imbalance-mnist"].presets["cpu"]
+MAJORITY = 0.995
 TRAINING = Training("lenet5", 1000, 1000, 100, lrs=(0.01,))
 
 
@@ -28,8 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", default="rare_class.png", help="where the figure goes")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    preset = EXPERIMENTS["imbalance-mnist"].presets["cpu"]
-    task = imbalanced_task(preset, {"majority": 0.995}, 0, args.data_home)
+    task = imbalanced_task(PRESET, {"majority": MAJORITY}, 0, args.data_home)
     net = fit("l2rw", Setting(task, TRAINING, TRAINING.lrs[0], seed=0))
     weights = net.example_weights_[: len(task.y)]  # the clean rows come after
     common, rare = (weights[task.y == code] for code in (0, 1))
