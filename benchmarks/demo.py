@@ -79,7 +79,8 @@ def run(problem: str, arm: str, lr: float, batch_size: int, seed: int) -> dict[s
     seconds = time.perf_counter() - start
     error = error_on(estimator, data)
     job = {"problem": problem, "arm": arm, "lr": lr, "batch_size": batch_size, "seed": seed}
-    return {**job, "error": error, "time": seconds}
+    weights = {"weights": estimator.example_weights_.tolist()} if arm == "l2rw" else {}
+    return {**job, "error": error, "time": seconds, **weights}
 
 
 def run_all(jobs: list[tuple[str, str, float, int, int]], n_jobs: int) -> list[dict[str, Any]]:
@@ -141,9 +142,7 @@ def main() -> None:
     jobs = [(p, arm, *CHOICE[p][arm], seed) for seed in seeds for p in PROBLEMS for arm in ARMS]
     rows = run_all(jobs, args.jobs)
     print(table(rows))
-    noisy = "imbalance and noise"
-    lr, batch_size = CHOICE[noisy]["l2rw"]
-    draw(rows, split(noisy, 0), training(batch_size), lr, args.output)
+    draw(rows, split("imbalance and noise", 0), args.output)
     print(f"Figure: {args.output}")
 
 

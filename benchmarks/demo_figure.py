@@ -8,20 +8,15 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.arms import ARMS, Training, l2rw
+from benchmarks.arms import ARMS
 from benchmarks.problems import Problem
 
 
-def learned_weights(data: Problem, training: Training, lr: float, seed: int = 0) -> NDArray[Any]:
-    """Mean relative weight (1 is uniform) of each training example over a fit, shape (n,)."""
-    weights: NDArray[Any] = l2rw(data, training, lr, seed).example_weights_
-    return weights
+def draw(rows: list[dict[str, Any]], data: Problem, path: str) -> None:
+    """Draw errors by arm for each problem, and the weights of the examples of one.
 
-
-def draw(
-    rows: list[dict[str, Any]], data: Problem, training: Training, lr: float, path: str
-) -> None:
-    """Draw errors by arm for each problem, and the weights of the examples of one."""
+    ``data`` is the last problem's split of seed 0, and the weights are those of L2RW's run on it.
+    """
     from matplotlib.figure import Figure
 
     problems = list(dict.fromkeys(row["problem"] for row in rows))
@@ -30,7 +25,12 @@ def draw(
         axes = figure.subplots(1, len(problems) + 1, width_ratios=[1] * len(problems) + [1.2])
         for ax, problem in zip(axes, problems, strict=False):
             _draw_errors(ax, problem, [row for row in rows if row["problem"] == problem])
-        _draw_weights(axes[-1], learned_weights(data, training, lr), data, problems[-1])
+        (weights,) = [
+            row["weights"]
+            for row in rows
+            if (row["problem"], row["arm"], row["seed"]) == (problems[-1], "l2rw", 0)
+        ]
+        _draw_weights(axes[-1], np.array(weights), data, problems[-1])
         figure.savefig(path, dpi=120)
 
 
@@ -63,6 +63,7 @@ def _draw_weights(ax: Any, weights: NDArray[Any], data: Problem, problem: str) -
     ax.axhline(1, color="grey", linewidth=0.8, linestyle=":")
     ax.set_yscale("symlog", linthresh=1)
     ax.set_yticks([0, 0.5, 1, 2, 4, 8, 16], ["0", "0.5", "1", "2", "4", "8", "16"])
+    ax.set_ylim(-0.1, 1.3 * weights.max())
     counts = [f"{name}\n(n={members.sum()})" for name, members in groups.items()]
     ax.set_xticks(range(len(groups)), counts, fontsize=8)
     ax.set_xlabel("label given, and whether it is right")

@@ -8,8 +8,8 @@ import torch
 from skorch import NeuralNetClassifier
 
 from benchmarks import demo, rare_class
-from benchmarks.arms import ARMS, Training, error_on
-from benchmarks.demo_figure import draw, learned_weights
+from benchmarks.arms import ARMS, Training, error_on, l2rw
+from benchmarks.demo_figure import draw
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.methods import training
 from benchmarks.nets import LeNet5
@@ -70,7 +70,7 @@ def test_each_arm_trains_and_predicts(arm: str) -> None:
 
 def test_learned_weights_cover_all_examples() -> None:
     data = tiny()
-    weights = learned_weights(data, TINY, 0.01)
+    weights = l2rw(data, TINY, 0.01, 0).example_weights_
     assert weights.shape == data.y.shape
     assert (weights >= 0).all()
     assert 0.5 < weights.mean() < 1.5  # 1 but for batches without a weight, and unequal batches
@@ -83,11 +83,14 @@ def test_table_and_figure(tmp_path: Path) -> None:
         for arm in ARMS
         for seed, error in enumerate((1.0, 3.0))
     ]
+    data = tiny()
+    for row in rows:
+        row["weights"] = np.linspace(0, 3, len(data.y)).tolist()
     lines = demo.table(rows).splitlines()
     assert len(lines) == 2 + len(ARMS)
     assert lines[-1] == "| l2rw | 2.0 ± 1.0 | 1.2 | 2.0 ± 1.0 | 1.2 |"
     path = tmp_path / "figure.png"
-    draw(rows, tiny(), TINY, 0.01, str(path))
+    draw(rows, data, str(path))
     assert path.stat().st_size > 10_000
 
 
