@@ -125,6 +125,25 @@ CLAIMS: tuple[Claim, ...] = (
         partial(less, arm="class_weighted", others=("l2rw",), point={"majority": 0.9},
                 measure="error"),
     ),
+    *(
+        Claim(
+            f"{100 * rate:.0f}% {noise}: our best score finds wrong labels as well as cleanlab's "
+            "does with five folds, in 0.6 of its time",
+            "label-errors", "cpu",
+            partial(finds_errors, point={"noise": noise, "rate": rate}, share=0.6),
+        )
+        for noise, rate in (("uniform", 0.2), ("uniform", 0.4), ("uniform", 0.6),
+                            ("background", 0.2), ("background", 0.4))
+    ),
+    *(
+        Claim(
+            f"{rows:,} rows: L2RW takes less {measure.replace('_', ' ')} than SMOTE and a net",
+            "scaling", "cpu",
+            partial(less, arm="l2rw", others=("smote",), point={"rows": rows}, measure=measure),
+        )
+        for rows, measure in ((300_000, "cpu_time"), (1_000_000, "cpu_time"),
+                              (100_000, "memory"), (1_000_000, "memory"))
+    ),
 )  # fmt: skip
 
 TARGETS: tuple[Claim, ...] = (
