@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,15 @@ ARMS_RUN = ["unweighted", "l2rw"]
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The experiment's quick preset, on small data and with two learning rates."""
     loaders._load.cache_clear()
     monkeypatch.setitem(loaders.LOADERS, "mnist_small", lambda home: digits_source())
     preset = tiny_preset(EXPERIMENTS[NAME].presets["quick"], n_train=100, n_clean=20, n_seeds=2)
     preset = replace(preset, training=replace(TINY, lrs=(0.01, 0.1)), arms=tuple(ARMS_RUN))
     monkeypatch.setitem(EXPERIMENTS[NAME].presets, "quick", preset)
+    yield
+    loaders._load.cache_clear()  # other tests get the real data
 
 
 def run(folder: Path, **more: Any) -> list[results.Row]:
