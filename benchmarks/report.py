@@ -56,14 +56,15 @@ def section(found: Results, figure_paths: list[Path]) -> str:
     experiment = EXPERIMENTS[found.name]
     preset = experiment.presets[found.preset]
     measure = experiment.measure
+    digits = DIGITS.get(measure, 2)
     parts = [
         f"`python -m benchmarks.run {found.name} --preset {found.preset}`. {provenance(found)}",
         f"Reduced: {preset.about}.",
         f"Mean and standard error of the {_name(measure)}; the best is bold:",
-        measure_table(found, measure, DIGITS.get(measure, 2), _papers_rows(found)),
+        measure_table(found, measure, digits, _papers_rows(found)),
     ]
     parts += [f"![{experiment.title}](figures/{path.name})" for path in figure_paths]
-    if found.name != "scaling" and (table := difference_table(found, measure)):
+    if found.name != "scaling" and (table := difference_table(found, measure, digits)):
         sign = "more" if measure in MORE_IS_BETTER else "less"
         parts += [f"L2RW against the best other arm ({sign} is better), paired by seed:", table]
     if found.name == "imbalance-tabular":

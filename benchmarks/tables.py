@@ -150,7 +150,7 @@ def _best(found: Results, point: Point, measure: str, digits: int) -> float:
     return round(float(choose(known)), digits) if known else float("nan")
 
 
-def difference_table(found: Results, measure: str) -> str:
+def difference_table(found: Results, measure: str, digits: int = 2) -> str:
     """Each of our arms less the best rival, at each point, with the interval."""
     label = EXPERIMENTS[found.name].labels
     rows = []
@@ -162,7 +162,11 @@ def difference_table(found: Results, measure: str) -> str:
             difference = found.difference(arm, rival, point, measure)
             text = "-"
             if difference is not None:
-                text = f"{difference.mean:+.2f} [{difference.low:+.2f}, {difference.high:+.2f}]"
+                mean, low, high = (
+                    f"{value:+.{digits}f}"
+                    for value in (difference.mean, difference.low, difference.high)
+                )
+                text = f"{mean} [{low}, {high}]"
             rows.append([label(point), arm, rival, text])
     return markdown(["", "ours", "best rival", "difference, 95% interval"], rows) if rows else ""
 
