@@ -88,14 +88,11 @@ class Citizen:
 
     def __repr__(self) -> str:
         net: Any = self
-        try:
-            defaults = {
-                name: parameter.default
-                for owner in reversed(type(net).__mro__)
-                for name, parameter in inspect.signature(owner).parameters.items()
-            }
-        except TypeError:  # a subclass with an argument that has to be given
-            defaults = {}
+        defaults = {
+            name: parameter.default
+            for owner in reversed(type(net).__mro__)
+            for name, parameter in inspect.signature(owner).parameters.items()
+        }
         params: dict[str, Any] = net.get_params(deep=False)
         changed = [
             f"{name}={_shown(value)}"

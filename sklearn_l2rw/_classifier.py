@@ -11,7 +11,7 @@ from skorch import NeuralNetClassifier
 from skorch.utils import to_numpy
 from torch import nn
 
-from ._checks import check_classes, check_output
+from ._checks import check_output
 from ._criteria import is_kind
 from ._labelled import Labelled
 from ._mixin import L2RWMixin
@@ -219,10 +219,6 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         """Check that there are targets; the classes are known by now (see `fit`)."""
         if not hasattr(self, "classes_inferred_"):
             super().check_data(X, y)
-
-    def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
-        check_classes(self.classes)
-        return super()._check_targets(X, targets, keep=keep, classes=classes)
 
     def _check_output(self, output: Any) -> None:
         check_output(output, self.criterion_, len(self.classes_))

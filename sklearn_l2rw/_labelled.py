@@ -12,7 +12,7 @@ from skorch.dataset import unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor
 
-from ._checks import check_known, check_labels, warn_of_lacking
+from ._checks import check_classes, check_known, check_labels, warn_of_lacking
 from ._labels import Encoder, as_labels
 from ._priors import Prior, with_class_weight
 from ._sources import FitArguments, Mask
@@ -42,6 +42,7 @@ class Labelled:
         return inferred
 
     def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
+        check_classes(getattr(self, "classes", None))
         if targets is None and not is_dataset(X):
             raise ValueError(
                 f"Got y=None, but expected labels: {type(self).__name__} requires y to be passed, "
