@@ -69,6 +69,17 @@ def less(
     return Verdict(all(mean < value for value in means.values()), f"{mean:.2f}; {listed}")
 
 
+def ranks_between(
+    results: Results, *, arm: str, before: tuple[str, ...], behind: tuple[str, ...], measure: str
+) -> Verdict:
+    """Judge whether some arms rank before an arm, and others behind it, in the mean of points."""
+    ranks = results.ranks(measure)
+    better = [ranks.get(other, np.nan) < ranks.get(arm, np.nan) for other in before]
+    worse = [ranks.get(other, np.nan) > ranks.get(arm, np.nan) for other in behind]
+    found = ", ".join(f"{a} {ranks.get(a, np.nan):.1f}" for a in (*before, arm, *behind))
+    return Verdict(all((*better, *worse)), f"mean ranks among {len(ranks)}: {found}")
+
+
 def finds_errors(results: Results, *, point: Point, share: float) -> Verdict:
     """Judge whether our best score is at least cleanlab's best, in a share of its time."""
     means = {arm: results.mean(arm, point, "auroc") for arm in results.arms}
@@ -106,6 +117,10 @@ def _uniform(rate: float) -> Point:
     return {"noise": "uniform", "rate": rate}
 
 
+_BETTER_ON_TABLES = (
+    "balanced_batches", "random_oversampled", "class_weighted", "smote", "threshold_tuned",
+    "fine_tuned",
+)  # fmt: skip
 _PAPERS_RIVALS = ("unweighted", "class_weighted", "balanced_batches", "hard_mining")
 
 CLAIMS: tuple[Claim, ...] = (
@@ -124,6 +139,13 @@ CLAIMS: tuple[Claim, ...] = (
         "imbalance-mnist", "cpu",
         partial(less, arm="class_weighted", others=("l2rw",), point={"majority": 0.9},
                 measure="error"),
+    ),
+    Claim(
+        "tables with rare classes and right labels: resampling, class weights, a threshold and "
+        "fine-tuning rank before L2RW; plain training ranks behind it",
+        "imbalance-tabular", "cpu",
+        partial(ranks_between, arm="l2rw", before=_BETTER_ON_TABLES, behind=("unweighted",),
+                measure="balanced_error"),
     ),
     *(
         Claim(

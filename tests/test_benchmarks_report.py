@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,23 @@ def test_judges() -> None:
     shares: Any = {"arm": "smote", "other": "unweighted", "point": low, "measure": "error"}
     assert claims.share_of(found, **shares, bound=0.67).holds
     assert not claims.share_of(found, **shares, bound=0.66).holds
+
+
+def test_an_arm_between_others_by_rank() -> None:
+    errors = {"smote": (1.0, 3.0), "l2rw": (2.0, 2.0), "unweighted": (9.0, 9.0)}
+    points = {"data": "ecoli"}, {"data": "digits"}
+    rows = [row(arm, p, 0, found[i]) for arm, found in errors.items() for i, p in enumerate(points)]
+    judge_ = partial(
+        claims.ranks_between, Results("imbalance-tabular", "cpu", rows), measure="error"
+    )
+    assert judge_(arm="l2rw", before=(), behind=("unweighted",)).holds
+    assert not judge_(arm="l2rw", before=("unweighted",), behind=()).holds
+    assert not judge_(arm="l2rw", before=("smote",), behind=()).holds  # a tie
+    assert not judge_(arm="l2rw", before=(), behind=("smote",)).holds
+    assert not judge_(arm="l2rw", before=("adasyn",), behind=()).holds  # not measured
+    assert judge_(arm="unweighted", before=("smote", "l2rw"), behind=()) == Verdict(
+        True, "mean ranks among 3: smote 1.5, l2rw 1.5, unweighted 3.0"
+    )
 
 
 @pytest.mark.parametrize(
