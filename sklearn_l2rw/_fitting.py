@@ -22,7 +22,7 @@ from ._checks import (
     row_shapes,
 )
 from ._features import check_features, check_names, warn_of_unlike
-from ._inputs import as_inputs
+from ._inputs import as_inputs, stack_rows
 from ._labels import as_labels
 from ._priors import Prior, check_sample_weight, mean_one
 from ._random import seeded
@@ -236,6 +236,8 @@ class Fitting:
         counts = np.ones(n_rows(X), dtype=bool) if prior is None else prior > 0
         clean = given_examples(self.clean_set, arguments)
         if clean is not None:
+            if net.module is None and isinstance(clean, (tuple, list)) and len(clean) == 2:
+                clean = stack_rows(clean[0]), clean[1]  # as in X, a list of arrays is rows
             check_clean_form(clean)
             net.clean_set_, net.clean_sample_weight_ = clean, None
             vars(net).pop("clean_indices_", None)

@@ -38,8 +38,10 @@ def _as_array(x: Any, *, tabular: bool = False) -> Any:
     return sparse.csr_matrix(array) if sparse.issparse(array) else for_torch(array)
 
 
-def _stacked(X: Any) -> Any:
-    """One array of a list of rows, each an array; other X as they are."""
+def stack_rows(X: Any) -> Any:
+    """One array of a list of rows, each an array of one dimension; other X as they are."""
+    if type(X) not in (tuple, list) or not several(X):
+        return X
     shapes = {np.shape(x) if hasattr(x, "shape") else () for x in X}
     if len(shapes) != 1 or len(shapes.pop()) != 1 or any(sparse.issparse(x) for x in X):
         return X
@@ -54,8 +56,8 @@ def as_inputs(X: Any, *, tabular: bool = False) -> Any:
     A data frame becomes one array, whose columns are the frame's. ``tabular`` asks for two
     dimensions, so that a list of arrays of one is a list of rows, not of several inputs.
     """
-    if tabular and type(X) in (tuple, list) and several(X):
-        X = _stacked(X)
+    if tabular:
+        X = stack_rows(X)
     if several(X):
         return map_leaves(_as_array, X)
     return _as_array(X, tabular=tabular)

@@ -54,6 +54,8 @@ def test_list_of_rows(rows: Any) -> None:
     expected = net_of().fit(X, Y).predict_proba(X_TEST)
     net = net_of().fit(rows(X), Y)
     np.testing.assert_array_equal(net.predict_proba(rows(X_TEST)), expected)
+    net = net_of(clean_set=(rows(X_CLEAN), list(Y_CLEAN))).fit(rows(X), Y)
+    np.testing.assert_array_equal(net.predict_proba(X_TEST), expected)
 
 
 def test_list_of_inputs() -> None:
