@@ -16,6 +16,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from skorch.dataset import get_len
 from skorch.utils import data_from_dataset, is_dataset
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.data import Dataset
 
 from ._inputs import as_inputs
@@ -46,6 +47,17 @@ def check_parameters(meta_gradient: Any, clean_batch_size: Any, record_weights: 
         raise error(
             f"Got clean_batch_size={clean_batch_size!r}, but expected a positive int, or None for "
             "the whole clean set up to batch_size."
+        )
+
+
+def check_copyable(module: nn.Module) -> None:
+    """Check that torch can copy an instance of a module."""
+    names = [name for name, buffer in module.named_buffers() if is_lazy(buffer)]
+    if names:
+        raise ValueError(
+            f"Got a module instance of {type(module).__name__} with lazy buffers {names}, which "
+            "torch cannot copy, but expected one that can be, since a module of yours is not "
+            "altered. Give the class, module=MyNet, or pass one batch through the instance before."
         )
 
 

@@ -13,7 +13,7 @@ from skorch.dataset import get_len, unpack_data
 from skorch.utils import is_dataset, to_tensor
 from torch import Tensor, nn
 
-from ._checks import check_order_not_needed
+from ._checks import check_copyable, check_order_not_needed
 from ._citizen import Citizen
 from ._clean_set import CleanBatches, Position
 from ._epoch_log import Deferred, EpochLog, check_losses
@@ -163,6 +163,7 @@ record_weights, train_split, iterator_train__shuffle
         super().initialize_module(*args, **kwargs)  # type: ignore[misc]
         net: Any = self
         if net.module_ is net.module:
+            check_copyable(net.module)
             net.module_ = copy.deepcopy(net.module)
         return self
 

@@ -9,16 +9,21 @@ from typing import Any
 
 import torch
 from skorch import NeuralNet
+from torch.nn.parameter import is_lazy
 
 
 def _states(net: NeuralNet) -> dict[str, dict[str, Any]]:
     names = [*net._modules, *net._criteria, *net._optimizers]
-    holders = {name: getattr(net, name + "_", None) for name in names}
-    return {
-        name: copy.deepcopy(holder.state_dict())
-        for name, holder in holders.items()
-        if holder is not None and hasattr(holder, "state_dict")
-    }
+    holders: dict[str, Any] = {name: getattr(net, name + "_", None) for name in names}
+    states = {name: holder.state_dict() for name, holder in holders.items() if _has_state(holder)}
+    return {name: copy.deepcopy(state) for name, state in states.items()}
+
+
+def _has_state(holder: Any) -> bool:
+    """Whether there is anything to lose; lazy layers have not learned before their first batch."""
+    if isinstance(holder, torch.nn.Module):
+        return not any(is_lazy(tensor) for tensor in (*holder.parameters(), *holder.buffers()))
+    return hasattr(holder, "state_dict")
 
 
 def _restore(holder: Any, state: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 def _accelerator_devices(module: nn.Module) -> list[torch.device]:
@@ -19,7 +20,7 @@ def _mutable(module: nn.Module) -> list[Tensor]:
     """Tensors that a forward pass may change in place: buffers, and renormalised embeddings."""
     embeddings = (nn.Embedding, nn.EmbeddingBag)
     return [
-        *module.buffers(),
+        *(buffer for buffer in module.buffers() if not is_lazy(buffer)),
         *(m.weight for m in module.modules() if isinstance(m, embeddings) and m.max_norm),
     ]
 

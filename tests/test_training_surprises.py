@@ -194,3 +194,40 @@ def test_modules_of_a_subclass_may_be_called_encoder() -> None:
     net = Net(MLP, clean_set=10, random_state=0, verbose=0).fit(X, Y)
     assert isinstance(net.encoder_, nn.Identity)
     assert set(net.predict(X)) <= set(Y)
+
+
+# Layers that take their sizes from the first batch
+
+
+class Lazy(nn.Module):
+    """Parameters and buffers are made by the first batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LazyLinear(6), nn.LazyBatchNorm1d(), nn.ReLU(), nn.Linear(6, 2)
+        )
+
+    def forward(self, X: Tensor) -> Tensor:
+        logits: Tensor = self.layers(X)
+        return logits
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_lazy_layers() -> None:
+    net = make_net(Lazy).fit(X, Y)
+    assert net.module_.layers[1].running_mean.shape == (6,)
+    again = make_net(Lazy).initialize().fit(X, Y)
+    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+    later = make_net(Lazy).partial_fit(X, Y).partial_fit(X, Y)
+    assert len(later.history) == 2 * len(net.history)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
+def test_lazy_instance() -> None:
+    """Torch cannot copy lazy buffers, and the module of a user is not to be altered."""
+    module = Lazy()
+    with pytest.raises(ValueError, match=r"lazy buffers \['layers.1.running_mean'.*Give the class"):
+        make_net(module).fit(X, Y)
+    module(torch.as_tensor(X))
+    assert make_net(module).fit(X, Y).module_ is not module
