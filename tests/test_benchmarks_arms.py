@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from imblearn.pipeline import Pipeline
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import TunedThresholdClassifierCV
 from skorch import NeuralNetClassifier
@@ -68,6 +69,19 @@ def test_each_arm_trains_and_predicts(arm: str, scale: bool) -> None:
     assert np.mean(estimator.predict(task.X_test) == task.y_test) > 0.6
     again = fit(arm, setting)
     np.testing.assert_array_equal(again.predict_proba(task.X_test), proba)
+
+
+def proba_of(arm: str) -> Any:
+    task = tiny_task()
+    return fit(arm, tiny_setting(task, LONGER)).predict_proba(task.X_test)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:cleanlab", "ignore::DeprecationWarning:cleanlab")
+def test_cleanlab_in_a_process_of_joblibs() -> None:
+    """There, a pool of its own would not find what it shares."""
+    here = proba_of(installed("cleanlab"))
+    (there,) = Parallel(n_jobs=2)([delayed(proba_of)("cleanlab")])
+    np.testing.assert_allclose(there, here, atol=1e-6)
 
 
 @pytest.mark.parametrize("arm", [name for name, arm in ARMS.items() if not arm.binary])

@@ -61,4 +61,9 @@ def cleanlab(setting: Setting) -> Any:
     net = setting.net()
     # a Pipeline cannot tell whether a CleanLearning in it is fitted
     scaled = make_pipeline(StandardScaler(), net) if setting.training.scale else net
-    return clean_learning(scaled, seed=setting.seed, cv_n_folds=N_FOLDS)
+    return clean_learning(
+        scaled,
+        seed=setting.seed,
+        cv_n_folds=N_FOLDS,
+        find_label_issues_kwargs={"n_jobs": 1},  # its pool fails in a process of joblib's
+    )
