@@ -30,7 +30,7 @@ def check(claims: Iterable[Claim], folder: Path) -> bool:
     verdicts = [(claim, judge(claim, folder)) for claim in claims]
     for claim, verdict in verdicts:
         status = "holds" if verdict.holds else "FAILS"
-        print(f"{status}: {claim.experiment}, {claim.text}: {verdict.found}")
+        print(f"{status}: {claim.experiment} {claim.preset}, {claim.text}: {verdict.found}")
     return all(verdict.holds for _, verdict in verdicts)
 
 
@@ -40,7 +40,7 @@ def report(targets: Iterable[Claim], folder: Path) -> None:
         verdict = judge(target, folder)
         measured = Results.read(target.experiment, target.preset, folder).tests
         status = "reached" if verdict.holds else "missed" if measured else "not measured"
-        print(f"{status}: {target.experiment}, {target.text}: {verdict.found}")
+        print(f"{status}: {target.experiment} {target.preset}, {target.text}: {verdict.found}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -269,16 +270,16 @@ def test_check_fails_where_a_claim_does(
     monkeypatch.setattr(check, "CLAIMS", (good,))
     monkeypatch.setattr(check, "TARGETS", ())
     assert check.main(["--results", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "holds: imbalance-mnist, it is so: found\n"
+    assert capsys.readouterr().out == "holds: imbalance-mnist cpu, it is so: found\n"
     monkeypatch.setattr(check, "CLAIMS", (good, bad))
     assert check.main(["--results", str(tmp_path)]) == 1
-    assert "FAILS: imbalance-mnist, it is so: not found" in capsys.readouterr().out
+    assert "FAILS: imbalance-mnist cpu, it is so: not found" in capsys.readouterr().out
     monkeypatch.setattr(check, "CLAIMS", (good,))
     monkeypatch.setattr(check, "TARGETS", (good, bad))
     assert check.main(["--results", str(tmp_path)]) == 0
     _, reached, missed = capsys.readouterr().out.splitlines()
-    assert reached == "reached: imbalance-mnist, it is so: found"
-    assert missed == "missed: imbalance-mnist, it is so: not found"
+    assert reached == "reached: imbalance-mnist cpu, it is so: found"
+    assert missed == "missed: imbalance-mnist cpu, it is so: not found"
 
 
 def test_committed_results_bear_out_the_claims() -> None:
@@ -294,8 +295,10 @@ def test_a_claim_without_results_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("each", [*CLAIMS, *TARGETS], ids=lambda each: each.text)
 def test_each_claim_can_be_judged(each: Claim, tmp_path: Path) -> None:
-    write(tmp_path, each.experiment, made_up(each.experiment))
-    assert judge(each, tmp_path).found
+    write(tmp_path, each.experiment, made_up(each.experiment, each.preset), each.preset)
+    found = judge(each, tmp_path).found
+    assert re.search(r"\d", found)
+    assert "nan" not in found
 
 
 def test_judges() -> None:
