@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks import paper
 from benchmarks.experiments.preset import Point
+from benchmarks.experiments.sizes import NOISE_MNIST
 from benchmarks.tables import Results, is_ours
 
 
@@ -123,6 +124,11 @@ _BETTER_ON_TABLES = (
 )  # fmt: skip
 _PAPERS_RIVALS = ("unweighted", "class_weighted", "balanced_batches", "hard_mining")
 
+_NOT_TOLD = tuple(
+    arm for arm in NOISE_MNIST["cpu"].arms
+    if not is_ours(arm) and arm != "noise_adaptation_true"
+)  # fmt: skip
+
 CLAIMS: tuple[Claim, ...] = (
     *(
         Claim(
@@ -146,6 +152,41 @@ CLAIMS: tuple[Claim, ...] = (
         "imbalance-tabular", "cpu",
         partial(ranks_between, arm="l2rw", before=_BETTER_ON_TABLES, behind=("unweighted",),
                 measure="balanced_error"),
+    ),
+    *(
+        Claim(
+            f"{100 * rate:.0f}% {noise}: {arm} has less error than all that are not told the noise",
+            "noise-mnist", "cpu",
+            partial(less, arm=arm, others=_NOT_TOLD, point={"noise": noise, "rate": rate},
+                    measure="error"),
+        )
+        for noise, rate in (("uniform", 0.4), ("uniform", 0.6), ("background", 0.4))
+        for arm in ("l2rw", "l2rw_last")
+    ),
+    *(
+        Claim(
+            f"{100 * rate:.0f}% {noise}: l2rw_last has less error than l2rw",
+            "noise-mnist", "cpu",
+            partial(less, arm="l2rw_last", others=("l2rw",), point={"noise": noise, "rate": rate},
+                    measure="error"),
+        )
+        for noise, rate in (("uniform", 0.4), ("uniform", 0.6), ("background", 0.4))
+    ),
+    Claim(
+        "no noise: plain training has less error than L2RW",
+        "noise-mnist", "cpu",
+        partial(less, arm="unweighted", others=("l2rw", "l2rw_last"), point=_uniform(0.0),
+                measure="error"),
+    ),
+    *(
+        Claim(
+            f"long tail, {100 * rate:.0f}% background: L2RW has at most half of plain training's "
+            "error",
+            "noise-and-imbalance", "cpu",
+            partial(share_of, arm="l2rw", other="unweighted",
+                    point={"noise": "background", "rate": rate}, measure="error", bound=0.5),
+        )
+        for rate in (0.2, 0.4, 0.5)
     ),
     *(
         Claim(

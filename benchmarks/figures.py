@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 
 from benchmarks import paper
 from benchmarks.experiments.label_errors import LARGEST, N_BINS
-from benchmarks.methods import ARMS
 from benchmarks.stats import mean_and_error
 from benchmarks.tables import Results, is_ours
 
 FOLDER = Path(__file__).parent / "figures"
-COLORS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#aa3377", "#bbbbbb", "#000000")
+COLORS = (
+    "#4477aa", "#117733", "#882255", "#ddaa33", "#000000", "#66ccee", "#aa4499", "#999933",
+    "#332288", "#bbbbbb", "#44aa99", "#8b5a2b",
+)  # fmt: skip
 OURS = "#ee6677"
 Curves = Mapping[str, Sequence[float]]
 
@@ -36,12 +38,13 @@ def draw(found: Results, folder: Path = FOLDER) -> list[Path]:
     return paths
 
 
-def _style(arm: str) -> dict[str, Any]:
+def _style(arm: str, arms: Sequence[str]) -> dict[str, Any]:
+    """Color and line of an arm in a figure of some arms, no two of which look the same."""
     if is_ours(arm):
         dashes = {"l2rw_last": "--", "l2rw_bare": "-."}
         return {"color": OURS, "linewidth": 2.2, "zorder": 3, "linestyle": dashes.get(arm, "-")}
-    order = list(ARMS).index(arm) if arm in ARMS else 0
-    return {"color": COLORS[order % len(COLORS)], "linewidth": 1.2}
+    rivals = [other for other in arms if not is_ours(other)]
+    return {"color": COLORS[rivals.index(arm) % len(COLORS)], "linewidth": 1.2}
 
 
 def _axes(width: float = 7.5) -> tuple[Figure, Any]:
@@ -62,13 +65,15 @@ def _lines(
         means, errors = zip(*(mean_and_error(values) for values in runs.values()), strict=True)
         marker = markers[number % len(markers)]
         ax.errorbar(list(runs), means, np.nan_to_num(errors), marker=marker, markersize=5,
-                    label=arm, **_style(arm))  # fmt: skip
+                    label=arm, **_style(arm, found.arms))  # fmt: skip
 
 
-def _papers(ax: Any, xs: Sequence[float], curves: Curves, data: str = "") -> None:
+def _papers(ax: Any, found: Results, xs: Sequence[float], curves: Curves, data: str = "") -> None:
+    """Draw the paper's curves of arms that have results."""
     for arm, values in curves.items():
-        style = {**_style(arm), "linestyle": ":"}
-        ax.plot(xs, values, label=f"{arm}, paper{data}", **style)
+        if arm in found.arms:
+            style = {**_style(arm, found.arms), "linestyle": ":"}
+            ax.plot(xs, values, label=f"{arm}, paper{data}", **style)
 
 
 def _legend(ax: Any) -> None:
@@ -82,7 +87,7 @@ def imbalance(found: Results) -> Figure:
     _lines(ax, found, {p["majority"] / (1 - p["majority"]): p for p in found.points}, "error")
     shares = np.array(paper.IMBALANCE_SHARES)
     shown = ("unweighted", "class_weighted", "l2rw")
-    _papers(ax, shares / (1 - shares), {arm: paper.IMBALANCE_ERRORS[arm] for arm in shown})
+    _papers(ax, found, shares / (1 - shares), {arm: paper.IMBALANCE_ERRORS[arm] for arm in shown})
     ax.set(xscale="log", yscale="log", xlabel="nines for each four", ylabel="test error, %")
     _legend(ax)
     return figure
@@ -106,7 +111,7 @@ def clean_size(found: Results) -> Figure:
     """Accuracy against the number of clean examples."""
     figure, ax = _axes()
     _lines(ax, found, {p["n_clean"]: p for p in found.points}, "error", _accuracy)
-    _papers(ax, paper.CLEAN_SIZES, paper.CLEAN_SIZE_ACCURACIES, ": CIFAR-10")
+    _papers(ax, found, paper.CLEAN_SIZES, paper.CLEAN_SIZE_ACCURACIES, ": CIFAR-10")
     ax.set(xscale="log", xlabel="clean examples", ylabel="test accuracy, %")
     _legend(ax)
     return figure
@@ -116,7 +121,7 @@ def noise_and_imbalance(found: Results) -> Figure:
     """Accuracy against the rate of labels flipped to one class."""
     figure, ax = _axes()
     _lines(ax, found, {p["rate"]: p for p in found.points}, "error", _accuracy)
-    _papers(ax, paper.NOISE_RATES, paper.NOISE_ACCURACIES, ": CIFAR-10")
+    _papers(ax, found, paper.NOISE_RATES, paper.NOISE_ACCURACIES, ": CIFAR-10")
     ax.set(xlabel="share flipped to one class", ylabel="test accuracy, %")
     _legend(ax)
     return figure
