@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.tables import Results, measure_table
 from sklearn_l2rw import L2RWClassifier
 from tests.small import MLP
 
@@ -76,3 +77,37 @@ def test_commands_are_there(name: str) -> None:
     assert [m for m in modules if importlib.util.find_spec(m) is None] == []
     files = set(re.findall(r"python (examples/\w+\.py)", TEXTS[name]))
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+ARMS_OF_TABLES = {
+    "imbalance-mnist": {
+        "unweighted": "unweighted", "class weights": "class_weighted", "SMOTE": "smote",
+        "class-balanced batches": "balanced_batches", "hard mining": "hard_mining",
+        "fine-tuning on the clean images": "fine_tuned", "L2RW": "l2rw",
+    },
+    "noise-mnist": {
+        "unweighted": "unweighted", "early stopping": "early_stopping",
+        "bootstrapped labels, hard": "bootstrap_hard",
+        "noise layer told the true noise": "noise_adaptation_true",
+        "cleanlab's CleanLearning": "cleanlab", "fine-tuning on the clean images": "fine_tuned",
+        "L2RW": "l2rw", 'L2RW, `meta_parameters="last"`': "l2rw_last",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("experiment", ARMS_OF_TABLES)
+def test_tables_are_those_of_the_results(experiment: str) -> None:
+    made = measure_table(Results.read(experiment, "cpu"), "error")
+    cells = dict(line[2:].split(" | ", 1) for line in made.replace("**", "").splitlines())
+    _, after = TEXTS["README.md"].replace("**", "").split(f"benchmarks.run {experiment} ", 1)
+    for name, arm in ARMS_OF_TABLES[experiment].items():
+        assert f"\n| {name} | {cells[arm]}\n" in after.split("\n\n")[1] + "\n"
+
+
+def test_ranks_are_those_of_the_results() -> None:
+    ranks = Results.read("imbalance-tabular", "cpu").ranks("balanced_error")
+    text = TEXTS["README.md"]
+    assert f"L2RW ranks {ranks.pop('l2rw'):.1f} of {len(ranks) + 1} arms" in text
+    said = re.findall(r"\w+ \((\d+\.\d)\)", text[text.index("L2RW ranks") :][:400])
+    assert len(said) == 8
+    assert set(said) <= {f"{rank:.1f}" for rank in ranks.values()}
