@@ -173,6 +173,18 @@ CLAIMS: tuple[Claim, ...] = (
         for noise, rate in (("uniform", 0.4), ("uniform", 0.6), ("background", 0.4))
     ),
     Claim(
+        "40% uniform, small: plain training has less error than L2RW",
+        "noise-cifar", "cpu",
+        partial(less, arm="unweighted", others=("l2rw", "l2rw_last"), point=_uniform(0.4),
+                measure="error"),
+    ),
+    Claim(
+        "40% background, small: L2RW has less error than plain training and fine-tuning",
+        "noise-cifar", "cpu",
+        partial(less, arm="l2rw", others=("unweighted", "fine_tuned"), measure="error",
+                point={"noise": "background", "rate": 0.4}),
+    ),
+    Claim(
         "no noise: plain training has less error than L2RW",
         "noise-mnist", "cpu",
         partial(less, arm="unweighted", others=("l2rw", "l2rw_last"), point=_uniform(0.0),
