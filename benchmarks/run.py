@@ -19,14 +19,15 @@ import json
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks import results
@@ -35,7 +36,7 @@ from benchmarks.data.loaders import load
 from benchmarks.experiments import EXPERIMENTS, PRESETS
 from benchmarks.experiments.label_errors import LIKE
 from benchmarks.experiments.preset import Job, Preset, Row
-from benchmarks.experiments.training_run import choose_lr
+from benchmarks.experiments.training_run import Scores, choose_lr, next_lr
 from benchmarks.methods import ARMS, is_installed, tuned_as
 from benchmarks.methods.others import MissingPackageError
 
@@ -116,7 +117,7 @@ def key_of(job: Job) -> Key:
 # -- doing them ------------------------------------------------------------------------------
 
 
-def work(kind: str, job: Job) -> Row:
+def work(kind: str, job: Job, known: Scores) -> Row:
     """Do one run; in a process of joblib's, leave Ctrl-C to the one that waits for it."""
     if multiprocessing.parent_process() is not None:
         with contextlib.suppress(ValueError):  # not in the main thread, under some backends
@@ -124,7 +125,9 @@ def work(kind: str, job: Job) -> Row:
     torch.set_num_threads(1)
     experiment = EXPERIMENTS[job.experiment]
     preset = experiment.presets[job.preset]
-    found = choose_lr(experiment, preset, job) if kind == "tune" else experiment.run(preset, job)
+    with threadpool_limits(1):
+        tune = kind == "tune"
+        found = choose_lr(experiment, preset, job, known) if tune else experiment.run(preset, job)
     return {"kind": kind, "arm": job.arm, "point": job.point, "seed": job.seed, **found}
 
 
@@ -184,40 +187,71 @@ def run(
     rows = results.read(path, preset.digest())
     n_seeds = preset.n_seeds if seeds is None else seeds
     jobs = plan(name, preset_name, chosen, n_seeds, data_home=data_home, device=device)
-    finished = by_key(rows, "test")
-    missing = [job for job in jobs if key_of(job) not in finished]
-    if missing:
-        load_all(missing)
+    todo = ToDo(jobs, rows)
+    if todo.tunings() or todo.tests():
+        load_all(jobs)
         results.append(path, results.environment(preset.digest(), device))
-        do_all(missing, by_key(rows, "tune"), path, n_jobs, progress)
+        do_all(todo, path, n_jobs, progress)
     return path
 
 
-def by_key(rows: list[Row], kind: str) -> dict[Key, Row]:
-    """Rows of a kind, by what tells one run from another."""
+def by_key(rows: Iterable[Row], kind: str) -> dict[Key, Row]:
+    """Rows of a kind, by what tells one run from another; the last one counts."""
     return {key(r["arm"], r["point"], r["seed"]): r for r in rows if r["kind"] == kind}
 
 
-def do_all(
-    missing: list[Job], tuned: dict[Key, Row], path: Path, n_jobs: int, progress: bool
-) -> None:
+class ToDo:
+    """What is missing of some runs.
+
+    A learning rate at an edge of those that were tried is not settled. A run at another rate than
+    the one that is best by now is to be done again.
+    """
+
+    def __init__(self, jobs: list[Job], rows: list[Row]) -> None:
+        self.jobs = jobs
+        self.tuned = by_key(rows, "tune")
+        self.finished = by_key(rows, "test")
+
+    def tunings(self) -> list[tuple[Job, Scores]]:
+        """Choices of a learning rate, with the scores that are known."""
+        jobs = {key_of(job): job for job in map(tuning_job, self.jobs) if job is not None}
+        known = {k: self.tuned[k]["held_out"] if k in self.tuned else {} for k in jobs}
+        return [(job, known[k]) for k, job in jobs.items() if not known[k] or next_lr(known[k])]
+
+    def tests(self) -> list[tuple[Job, Scores]]:
+        """Runs at the learning rates that were chosen, as far as they were."""
+        missing: list[tuple[Job, Scores]] = []
+        for job in map(self._with_lr, self.jobs):
+            row = self.finished.get(key_of(job))
+            if row is None or row.get("lr") != job.lr:
+                missing.append((job, {}))
+        return missing
+
+    def _with_lr(self, job: Job) -> Job:
+        tuning = tuning_job(job)
+        row = None if tuning is None else self.tuned.get(key_of(tuning))
+        return job if row is None else replace(job, lr=row["lr"])
+
+
+def do_all(todo: ToDo, path: Path, n_jobs: int, progress: bool) -> None:
     """Choose the learning rates that are missing, then do the runs."""
-    tunings = {key_of(job): job for job in map(tuning_job, missing) if job is not None}
-    to_tune = [job for k, job in tunings.items() if k not in tuned]
-    total = len(to_tune) + len(missing)
-    with interruptible(), tqdm(total=total, disable=not progress) as bar:
+    tunings = todo.tunings()
+    with interruptible(), tqdm(total=len(tunings), disable=not progress) as bar:
         do = _doer(path, n_jobs, bar)
-        tuned = tuned | by_key(list(do("tune", to_tune)), "tune")
-        list(do("test", [_with_lr(job, tuned) for job in missing]))
+        todo.tuned |= by_key(do("tune", tunings), "tune")
+        tests = todo.tests()
+        bar.total = len(tunings) + len(tests)
+        list(do("test", tests))
 
 
-def _doer(path: Path, n_jobs: int, bar: Any) -> Callable[[str, list[Job]], Iterator[Row]]:
+def _doer(
+    path: Path, n_jobs: int, bar: Any
+) -> Callable[[str, list[tuple[Job, Scores]]], Iterator[Row]]:
     """Function that does jobs in parallel, and writes each result down as it comes."""
 
-    def do(kind: str, jobs: list[Job]) -> Iterator[Row]:
+    def do(kind: str, jobs: list[tuple[Job, Scores]]) -> Iterator[Row]:
         bar.set_description("learning rates" if kind == "tune" else "runs")
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        for row in parallel(delayed(work)(kind, job) for job in jobs):
+        for row in _in_parallel(n_jobs, [delayed(work)(kind, *job) for job in jobs]):
             results.append(path, row)
             bar.update()
             yield row
@@ -225,9 +259,17 @@ def _doer(path: Path, n_jobs: int, bar: Any) -> Callable[[str, list[Job]], Itera
     return do
 
 
-def _with_lr(job: Job, tuned: dict[Key, Row]) -> Job:
-    tuning = tuning_job(job)
-    return job if tuning is None else replace(job, lr=tuned[key_of(tuning)]["lr"])
+def _in_parallel(n_jobs: int, tasks: list[Any]) -> Iterator[Row]:
+    """Yield results as they come; with backends that cannot (Ray's), a batch at a time."""
+    try:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    except ValueError:
+        parallel = Parallel(n_jobs=n_jobs)
+        size = max(1, effective_n_jobs(n_jobs))
+        for start in range(0, len(tasks), size):
+            yield from parallel(tasks[start : start + size])
+    else:
+        yield from parallel(tasks)
 
 
 def load_all(jobs: list[Job]) -> None:

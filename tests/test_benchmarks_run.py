@@ -119,11 +119,11 @@ def test_ctrl_c_keeps_what_is_finished(
     calls: list[Job] = []
     work: Callable[..., Any] = runner.work
 
-    def interrupted(kind: str, job: Job) -> Any:
+    def interrupted(kind: str, job: Job, known: Any) -> Any:
         calls.append(job)
         if len(calls) == 7:
             os.kill(os.getpid(), signal.SIGINT)
-        return work(kind, job)
+        return work(kind, job, known)
 
     monkeypatch.setattr(runner, "work", interrupted)
     handler = signal.getsignal(signal.SIGINT)
@@ -173,7 +173,7 @@ def test_an_unknown_experiment_lists_those_there_are(capsys: pytest.CaptureFixtu
 
 def test_an_unknown_preset_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     message = refusal(capsys, NAME, "--preset", "large")
-    assert "Got --preset large, but expected one of quick, cpu, paper." in message
+    assert "Got --preset large, but expected one of quick, cpu, cpu_long, paper." in message
 
 
 def test_an_unknown_arm_lists_those_there_are(
@@ -183,7 +183,7 @@ def test_an_unknown_arm_lists_those_there_are(
     assert "Got arm 'smoat', but expected some of unweighted, " in message
     assert "smote" in message
     message = refusal(capsys, "label-errors", "--arms", "smote", "--results", str(tmp_path))
-    assert "expected some of unweighted, cross_validated, cleanlab, l2rw" in message
+    assert "fine_tuned_slowly, cross_validated, cleanlab, l2rw" in message
 
 
 @pytest.mark.parametrize(
@@ -297,8 +297,9 @@ def test_a_learning_rate_that_fails_is_not_chosen() -> None:
     experiment = replace(EXPERIMENTS[NAME], task=lambda *_: task)
     training = replace(TINY, lrs=(1e30, 0.1), n_steps_ours=60)
     preset = replace(EXPERIMENTS[NAME].presets["quick"], training=training)
-    found = choose_lr(experiment, preset, Job(NAME, "quick", "l2rw", {}, 0))
-    assert found["lr"] == 0.1
+    found = choose_lr(experiment, preset, Job(NAME, "quick", "l2rw", {}, 0), {})
+    assert found["held_out"]["1e+30"] == (100, np.inf)
+    assert found["lr"] < 1
 
 
 def test_held_out_score_counts_classes_alike() -> None:

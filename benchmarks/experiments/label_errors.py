@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ def improbability(proba: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(1 - proba[np.arange(len(y)), y])
 
 
-def plain(setting: Setting) -> Scores:
-    """By the net that was trained on the labels."""
-    net, task = fit("unweighted", setting), setting.task
+def by_probability(setting: Setting, arm: str) -> Scores:
+    """By a net that was trained on the labels as an arm of the other experiments is."""
+    net, task = fit(arm, setting), setting.task
     return {"probability": improbability(net.predict_proba(task.X), task.y)}
 
 
@@ -73,7 +74,10 @@ def _out_of_sample(setting: Setting) -> NDArray[Any]:
 
 
 ARMS: dict[str, Callable[[Setting], Scores]] = {
-    "unweighted": plain,
+    **{
+        arm: partial(by_probability, arm=arm)
+        for arm in ("unweighted", "fine_tuned", "fine_tuned_slowly")
+    },
     "cross_validated": cross_validated,
     "cleanlab": cleanlab,
     "l2rw": ours,

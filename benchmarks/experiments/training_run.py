@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,7 +15,10 @@ from benchmarks.methods import fit
 from benchmarks.methods.setting import Setting
 
 HELD_OUT = 0.25  # share of the training data that learning rates are chosen on
+LADDER = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)  # where grids go on beyond an edge
 FAILURES = (ValueError, RuntimeError)  # what an arm may end in; recorded as its result
+
+Scores = Mapping[str, Sequence[float]]
 
 
 @contextmanager
@@ -26,17 +29,32 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def choose_lr(experiment: Experiment, preset: Preset, job: Job) -> Row:
-    """Learning rate with the best `held_out_score`; test data are not looked at."""
+def choose_lr(experiment: Experiment, preset: Preset, job: Job, known: Scores) -> Row:
+    """Learning rate with the best `held_out_score`; test data are not looked at.
+
+    ``known`` scores, by learning rate, are not computed again. Where the best rate is the largest
+    or the least that was tried, the next one is tried too.
+    """
     assert experiment.task is not None
     whole = experiment.task(preset, job.point, job.seed, job.data_home)
     task = held_out(whole, HELD_OUT, job.seed)
-    scores: dict[str, tuple[float, float]] = {}
-    for lr in preset.training.lrs:
-        setting = Setting(task, preset.training, lr, job.seed, job.device)
-        scores[str(lr)] = _held_out(job.arm, setting)
-    best = min(scores, key=lambda lr: scores[lr])
-    return {"lr": float(best), "held_out": scores}
+    scores = {lr: tuple(score) for lr, score in known.items()}
+    to_try = [lr for lr in preset.training.lrs if str(lr) not in scores]
+    while to_try := to_try or next_lr(scores):
+        setting = Setting(task, preset.training, to_try.pop(0), job.seed, job.device)
+        scores[str(setting.lr)] = _held_out(job.arm, setting)
+    return {"lr": float(min(scores, key=lambda lr: scores[lr])), "held_out": scores}
+
+
+def next_lr(scores: Scores) -> list[float]:
+    """Learning rate to be tried next, if the best one is at an edge of those that were."""
+    best = float(min(scores, key=lambda lr: tuple(scores[lr])))
+    tried = [float(lr) for lr in scores]
+    smaller = [lr for lr in LADDER if lr < min(tried)]
+    larger = [lr for lr in LADDER if lr > max(tried)]
+    return (smaller[-1:] if best == min(tried) else []) or (
+        larger[:1] if best == max(tried) else []
+    )
 
 
 def _held_out(arm: str, setting: Setting) -> tuple[float, float]:

@@ -25,12 +25,19 @@ from benchmarks.methods.losses import (
     SelfPaced,
     SoftBootstrap,
 )
-from benchmarks.methods.net import Net
+from benchmarks.methods.net import LogitAdjusted, Net
 from benchmarks.methods.noise_layer import NoiseAdaptation
 from benchmarks.methods.ours import l2rw
 from benchmarks.methods.sampling import resampled
 from benchmarks.methods.setting import Setting
-from benchmarks.methods.stages import BestEpoch, CleanOnly, EarlyStopping, FineTuned, fifth
+from benchmarks.methods.stages import (
+    BestEpoch,
+    CleanOnly,
+    EarlyStopping,
+    FineTuned,
+    FineTunedSlowly,
+    fifth,
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,9 @@ ARMS: dict[str, Arm] = {
     "threshold_tuned": Arm(
         others.threshold_tuned, "plain, threshold tuned by CV", tuned_as="unweighted", binary=True
     ),
+    "logit_adjusted": Arm(
+        _net(LogitAdjusted), "plain, then divided by class frequency", tuned_as="unweighted"
+    ),
     "random_undersampled": _sampled("random_undersampled", "RandomUnderSampler"),
     "random_oversampled": _sampled("random_oversampled", "RandomOverSampler"),
     "smote": _sampled("smote", "SMOTE"),
@@ -121,6 +131,9 @@ ARMS: dict[str, Arm] = {
     "self_paced": Arm(_net(SelfPaced), "MentorNet's predefined curriculum"),
     "clean_only": Arm(_net(CleanOnly), "the clean set alone", takes_clean=True),
     "fine_tuned": Arm(_net(FineTuned), "plain, then the clean set alone", takes_clean=True),
+    "fine_tuned_slowly": Arm(
+        _net(FineTunedSlowly), "the same, at a tenth of the learning rate", takes_clean=True
+    ),
     "early_stopping_fine_tuned": Arm(
         _early(FineTuned), "early stopping, then the clean set alone", takes_clean=True
     ),

@@ -134,3 +134,16 @@ class Net(NeuralNetClassifier):
         present = np.sum(counts > 0)
         weights = torch.as_tensor(counts.sum() / (present * np.maximum(counts, 1)))
         return weights.to(y.device, torch.float32)[y]
+
+
+class LogitAdjusted(Net):
+    """Plain training; what it predicts is for classes that are equally frequent.
+
+    Post-hoc logit adjustment (Menon et al., 2021): probabilities are divided by the frequencies
+    of the classes in training.
+    """
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Probabilities, were all classes as frequent."""
+        proba = super().predict_proba(X) / np.maximum(self.class_counts_, 1)
+        return np.asarray(proba / proba.sum(axis=1, keepdims=True))

@@ -55,6 +55,8 @@ class EarlyStopping(Net):
 class FineTuned(EarlyStopping):
     """Trained on all rows, in the last fifth of the steps on the clean ones alone."""
 
+    factor = 1.0  # of the learning rate, in the last fifth
+
     def fit(self, X: Any, y: Any, clean_mask: Any = None, **fit_params: Any) -> Any:
         with seeded(self.random_state, str(self.device)):
             self.class_counts_ = np.bincount(y)
@@ -63,10 +65,18 @@ class FineTuned(EarlyStopping):
             self.partial_fit(X, y, n_steps=self.n_steps - last, **fit_params)
             split = vars(self)["train_split"]
             self.train_split = None
+            for group in self.optimizer_.param_groups:
+                group["lr"] *= self.factor
             try:
                 return self.partial_fit(X[clean_mask], y[clean_mask], n_steps=last, **fit_params)
             finally:
                 self.train_split = split
+
+
+class FineTunedSlowly(FineTuned):
+    """Fine-tuned at a tenth of the learning rate."""
+
+    factor = 0.1
 
 
 class CleanOnly(Net):
