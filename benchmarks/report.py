@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmarks.tables import (
     MORE_IS_BETTER,
     Results,
     difference_table,
+    lr_table,
     markdown,
     measure_table,
     rank_table,
@@ -70,6 +72,9 @@ def section(found: Results, figure_paths: list[Path]) -> str:
     if found.name == "imbalance-tabular":
         parts += ["Ranks over the data sets:", rank_table(found, measure)]
     parts += [_details(found, name) for name in MORE[found.name]]
+    if found.tunings:
+        about = "learning rates, and how often chosen; \\* is at an edge of those tried"
+        parts.append(_folded(about, lr_table(found)))
     if found.failed:
         parts.append(_failures(found))
     return "\n\n".join(parts)
@@ -86,9 +91,17 @@ def provenance(found: Results) -> str:
     where = last["device"] if last["device"] != "cpu" else f"{last['cores']} cores"
     seeds = {row["seed"] for row in found.tests}
     return (
-        f"{last['date'][:10]}, commit {last['commit']}, {last['machine']}, {where}; {versions}; "
+        f"{last['date'][:10]}, {_commits(found)}, {last['machine']}, {where}; {versions}; "
         f"{len(seeds)} seeds or folds."
     )
+
+
+def _commits(found: Results) -> str:
+    """Commits that the runs were made with, a plus being one with changes."""
+    runs = Counter(row["environment"]["commit"] for row in found.tests)
+    if len(runs) == 1:
+        return f"commit {next(iter(runs))}"
+    return "commits " + ", ".join(f"{commit} ({n} runs)" for commit, n in runs.items())
 
 
 def _name(measure: str) -> str:
@@ -97,7 +110,11 @@ def _name(measure: str) -> str:
 
 def _details(found: Results, measure: str) -> str:
     table = measure_table(found, measure, DIGITS.get(measure, 2))
-    return f"<details><summary>{_name(measure)}</summary>\n\n{table}\n\n</details>"
+    return _folded(_name(measure), table)
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def _papers_rows(found: Results) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from benchmarks import results
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.preset import Point
+from benchmarks.experiments.training_run import next_lr
 from benchmarks.methods import ARMS
 from benchmarks.stats import Difference, mean_and_error, mean_ranks, paired_difference
 
@@ -30,7 +32,8 @@ class Results:
         self.preset = preset
         self.rows = list(rows)
         self.environments = [row for row in self.rows if row["kind"] == "environment"]
-        self.tests = [row for row in self.rows if row["kind"] == "test"]
+        self.tests = _last_of_each(self.rows, "test")
+        self.tunings = _last_of_each(self.rows, "tune")
         self.failed = [row for row in self.tests if "failed" in row]
         self._found: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
         for row in self.tests:
@@ -64,6 +67,11 @@ class Results:
         runs = self._found.get((arm, _name(point)), {})
         return {seed: found[measure] for seed, found in runs.items() if measure in found}
 
+    def n_runs(self, point: Point) -> int:
+        """Runs of the arm that has most at a point."""
+        return max((len(runs) for (_, at), runs in self._found.items() if at == _name(point)),
+                   default=0)  # fmt: skip
+
     def mean(self, arm: str, point: Point, measure: str) -> float:
         """Mean over the seeds; nan where there are none."""
         values = list(self.seeds(arm, point, measure).values())
@@ -92,6 +100,19 @@ class Results:
             for point in self.points
         }
         return mean_ranks(table, measure not in MORE_IS_BETTER)
+
+
+def _last_of_each(rows: Iterable[results.Row], kind: str) -> list[results.Row]:
+    """Rows of a kind, each with the environment it was made in; of a repeated run the last one."""
+    found: dict[tuple[str, str, int], results.Row] = {}
+    environment: results.Row = {}
+    for row in rows:
+        if row["kind"] == "environment":
+            environment = row
+        elif row["kind"] == kind:
+            key = row["arm"], _name(row["point"]), row["seed"]
+            found[key] = {**row, "environment": environment}
+    return list(found.values())
 
 
 def is_ours(arm: str) -> bool:
@@ -134,7 +155,10 @@ def measure_table(found: Results, measure: str, digits: int = 2, extra: Any = ()
     for arm in found.arms:
         cells = []
         for point, least in zip(found.points, best, strict=True):
-            text = cell(list(found.seeds(arm, point, measure).values()), digits)
+            values = list(found.seeds(arm, point, measure).values())
+            text = cell(values, digits)
+            if 0 < len(values) < found.n_runs(point):
+                text += f" ({len(values)} runs)"
             is_best = round(found.mean(arm, point, measure), digits) == least
             cells.append(f"**{text}**" if is_best else text)
         rows.append([arm, *cells])
@@ -148,6 +172,20 @@ def _best(found: Results, point: Point, measure: str, digits: int) -> float:
     choose = np.nanmax if measure in MORE_IS_BETTER else np.nanmin
     known = [mean for mean in means if not np.isnan(mean)]
     return round(float(choose(known)), digits) if known else float("nan")
+
+
+def lr_table(found: Results) -> str:
+    """Learning rates that were chosen for each arm, and how often; a star is at an edge."""
+    chosen: dict[str, Counter[str]] = {}
+    for row in found.tunings:
+        star = "\\*" if next_lr(row["held_out"]) else ""
+        chosen.setdefault(row["arm"], Counter())[f"{row['lr']:g}{star}"] += 1
+    texts = {
+        arm: ", ".join(f"{lr} ({n})" if len(lrs) > 1 else lr for lr, n in lrs.most_common())
+        for arm, lrs in chosen.items()
+    }
+    order = [arm for arm in found.arms if arm in texts] + sorted(set(texts) - set(found.arms))
+    return markdown(["arm", "learning rate"], [[arm, texts[arm]] for arm in order])
 
 
 def difference_table(found: Results, measure: str, digits: int = 2) -> str:
