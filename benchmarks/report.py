@@ -101,7 +101,7 @@ def _commits(found: Results) -> str:
     runs = Counter(row["environment"]["commit"] for row in found.tests)
     if len(runs) == 1:
         return f"commit {next(iter(runs))}"
-    return "commits " + ", ".join(f"{commit} ({n} runs)" for commit, n in runs.items())
+    return "commits " + ", ".join(f"{commit} ({n} of the runs)" for commit, n in runs.items())
 
 
 def _name(measure: str) -> str:

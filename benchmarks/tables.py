@@ -158,12 +158,16 @@ def measure_table(found: Results, measure: str, digits: int = 2, extra: Any = ()
             values = list(found.seeds(arm, point, measure).values())
             text = cell(values, digits)
             if 0 < len(values) < found.n_runs(point):
-                text += f" ({len(values)} runs)"
+                text += f" ({_runs(len(values))})"
             is_best = round(found.mean(arm, point, measure), digits) == least
             cells.append(f"**{text}**" if is_best else text)
         rows.append([arm, *cells])
     header = [measure.replace("_", " "), *(label(point) for point in found.points)]
     return markdown(header, [*rows, *extra])
+
+
+def _runs(n: int) -> str:
+    return "1 run" if n == 1 else f"{n} runs"
 
 
 def _best(found: Results, point: Point, measure: str, digits: int) -> float:

@@ -144,6 +144,32 @@ def test_who_gets_the_clean_rows(
     assert sizes == expected
 
 
+@pytest.mark.parametrize(("arm", "lr"), [("fine_tuned", 0.1), ("fine_tuned_slowly", 0.01)])
+def test_the_rate_of_fine_tuning(arm: str, lr: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[tuple[int, float]] = []
+    step = Net.train_step
+
+    def recorded(self: Any, batch: Any, **kwargs: Any) -> Any:
+        rates.append((len(batch[1]), self.optimizer_.param_groups[0]["lr"]))
+        return step(self, batch, **kwargs)
+
+    monkeypatch.setattr(Net, "train_step", recorded)
+    fit(arm, tiny_setting(tiny_task()))
+    assert dict(rates) == {20: pytest.approx(0.1), 12: pytest.approx(lr)}
+
+
+def test_logit_adjustment_divides_by_the_frequencies_in_training() -> None:
+    task = tiny_task(3)
+    _, y, _ = task.with_clean()
+    plain = fit("unweighted", tiny_setting(task)).predict_proba(task.X_test)
+    net = fit("logit_adjusted", tiny_setting(task))
+    expected = plain / np.bincount(y)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(net.predict_proba(task.X_test), expected, rtol=1e-5)
+    np.testing.assert_array_equal(net.predict(task.X_test), expected.argmax(axis=1))
+    assert not np.array_equal(expected.argmax(axis=1), plain.argmax(axis=1))
+
+
 def test_l2rw_gets_the_clean_rows_as_its_clean_set() -> None:
     task = tiny_task()
     net = fit("l2rw", tiny_setting(task))
@@ -294,8 +320,6 @@ def test_best_epoch_is_kept() -> None:
     losses = net.history[:, "valid_loss"]
     best = int(np.argmin(losses))
     assert len(losses) <= best + 1 + max(5, net.n_epochs_ // 5)
-    fewer = make("early_stopping", tiny_setting(task))
-    fewer.set_params(callbacks=None).fit(X, y)
     stopped = next(c for _, c in net.callbacks_ if isinstance(c, BestEpoch))
     assert stopped.best_ == losses[best]
     for name, value in net.module_.state_dict().items():

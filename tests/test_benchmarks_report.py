@@ -17,7 +17,15 @@ from benchmarks.check import judge
 from benchmarks.claims import CLAIMS, TARGETS, Claim, Verdict
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.label_errors import N_BINS
-from benchmarks.tables import Results, cell, difference_table, markdown, measure_table, rank_table
+from benchmarks.tables import (
+    Results,
+    cell,
+    difference_table,
+    lr_table,
+    markdown,
+    measure_table,
+    rank_table,
+)
 
 MEASURES = (
     "error", "balanced_error", "auc", "average_precision", "brier", "f1", "fit_time", "cpu_time",
@@ -134,7 +142,7 @@ def test_measure_table() -> None:
     assert measure_table(small(), "error").splitlines() == [
         "| error | 90% | 99.5% |",
         "| --- | --- | --- |",
-        "| unweighted | 3.00 ± 0.58 | 9.00 |",
+        "| unweighted | 3.00 ± 0.58 | 9.00 (1 run) |",
         "| smote | **2.00 ± 0.58** | - |",
         "| l2rw | 3.50 ± 1.15 | **4.00 ± 0.00** |",
     ]
@@ -320,6 +328,34 @@ def test_judges() -> None:
     shares: Any = {"arm": "smote", "other": "unweighted", "point": low, "measure": "error"}
     assert claims.share_of(found, **shares, bound=0.67).holds
     assert not claims.share_of(found, **shares, bound=0.66).holds
+
+
+def test_a_run_that_was_repeated_counts_once() -> None:
+    low = {"majority": 0.9}
+    old, new = environment("imbalance-mnist", "cpu"), environment("imbalance-mnist", "cpu")
+    rows = [
+        {**old, "commit": "old"}, row("l2rw", low, 0, 9.0), row("l2rw", low, 1, 3.0),
+        {**new, "commit": "new"}, row("l2rw", low, 0, 1.0), row("smote", low, 0, 2.0),
+    ]  # fmt: skip
+    found = Results("imbalance-mnist", "cpu", rows)
+    assert found.seeds("l2rw", low, "error") == {0: 1.0, 1: 3.0}
+    assert "commits new (2 of the runs), old (1 of the runs)" in report.provenance(found)
+    assert "| smote | **2.00 (1 run)** |" in measure_table(found, "error")
+
+
+def test_chosen_learning_rates() -> None:
+    def chosen(arm: str, seed: int, lr: float, *tried: float) -> results.Row:
+        held_out = {str(each): [float(each != lr), 0.0] for each in (lr, *tried)}
+        key = {"kind": "tune", "arm": arm, "point": {"majority": 0.98}, "seed": seed}
+        return {**key, "lr": lr, "held_out": held_out}
+
+    rows = [
+        chosen("smote", 0, 0.01, 0.003), chosen("smote", 0, 0.01, 0.003, 0.03),
+        chosen("l2rw", 0, 0.01, 0.003, 0.03), chosen("l2rw", 1, 0.03, 0.01),
+    ]  # fmt: skip
+    table = lr_table(Results("imbalance-mnist", "cpu", rows))
+    assert "| smote | 0.01 |" in table
+    assert r"| l2rw | 0.01 (1), 0.03\* (1) |" in table
 
 
 def test_an_arm_between_others_by_rank() -> None:

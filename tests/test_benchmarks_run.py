@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib import delayed, parallel_config, register_parallel_backend
+from joblib.parallel import ThreadingBackend
 
 from benchmarks import results
 from benchmarks import run as runner
 from benchmarks.data import loaders
-from benchmarks.experiments import EXPERIMENTS, PRESETS, label_errors, scaling
+from benchmarks.experiments import EXPERIMENTS, PRESETS, label_errors, scaling, training_run
 from benchmarks.experiments.preset import Job
-from benchmarks.experiments.training_run import choose_lr, train
+from benchmarks.experiments.training_run import choose_lr, next_lr, train
 from benchmarks.measures import held_out_score, measured, score
 from benchmarks.methods import ARMS
 from tests.small_benchmarks import TINY, digits_source, tiny_preset, tiny_setting, tiny_task
@@ -300,6 +302,73 @@ def test_a_learning_rate_that_fails_is_not_chosen() -> None:
     found = choose_lr(experiment, preset, Job(NAME, "quick", "l2rw", {}, 0), {})
     assert found["held_out"]["1e+30"] == (100, np.inf)
     assert found["lr"] < 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ({"0.01": (3, 1), "0.03": (2, 1), "0.1": (4, 1)}, []),
+        ({"0.01": (3, 1), "0.03": (2, 1)}, [0.1]),
+        ({"0.03": (2, 1), "0.01": (2, 0.5)}, [0.003]),  # by the loss, where errors are equal
+        ({"0.01": [2, 1]}, [0.003]),  # as it comes from a file
+        ({"0.0001": (1, 1), "0.0003": (2, 1)}, []),  # the end of the ladder
+        ({"0.3": (2, 1), "1.0": (1, 1)}, []),
+    ],
+)
+def test_the_next_learning_rate(scores: Any, expected: list[float]) -> None:
+    assert next_lr(scores) == expected
+
+
+def test_a_grid_goes_on_until_the_best_is_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = {0.01: 5.0, 0.03: 4.0, 0.1: 3.0, 0.3: 3.5, 1.0: 9.0}
+    tried = []
+
+    def held_out(arm: str, setting: Any) -> tuple[float, float]:
+        tried.append(setting.lr)
+        return losses[setting.lr], 0.0
+
+    monkeypatch.setattr(training_run, "_held_out", held_out)
+    experiment = replace(EXPERIMENTS[NAME], task=lambda *_: tiny_task())
+    training = replace(TINY, lrs=(0.01, 0.03))
+    preset = replace(EXPERIMENTS[NAME].presets["quick"], training=training)
+    job = Job(NAME, "quick", "unweighted", {}, 0)
+    found = choose_lr(experiment, preset, job, {"0.01": [5.0, 0.0]})
+    assert tried == [0.03, 0.1, 0.3]
+    assert found["lr"] == 0.1
+    assert found["held_out"] == {str(lr): (losses[lr], 0.0) for lr in (0.01, 0.03, 0.1, 0.3)}
+
+
+def test_what_is_to_be_done_again() -> None:
+    job = Job(NAME, "cpu", "unweighted", {"noise": "uniform", "rate": 0.4}, 0)
+    tuning = runner.tuning_job(job)
+    assert tuning is not None
+    where = {"arm": "unweighted", "point": job.point}
+    tune = {"kind": "tune", **where, "seed": tuning.seed}
+    edge = {**tune, "lr": 0.03, "held_out": {"0.01": [2.0, 0.0], "0.03": [1.0, 0.0]}}
+    at_edge = {"kind": "test", **where, "seed": 0, "lr": 0.03}
+    todo = runner.ToDo([job], [edge, at_edge])
+    assert todo.tunings() == [(tuning, edge["held_out"])]
+    assert todo.tests() == []
+    inner = {**tune, "lr": 0.1, "held_out": {"0.03": [2.0, 0], "0.1": [1.0, 0], "0.3": [3.0, 0]}}
+    todo = runner.ToDo([job], [edge, at_edge, inner])
+    assert todo.tunings() == []
+    assert todo.tests() == [(replace(job, lr=0.1), {})]
+    assert runner.ToDo([job], [edge, at_edge, inner, {**at_edge, "lr": 0.1}]).tests() == []
+
+
+class Waits(ThreadingBackend):
+    """A backend that cannot yield results as they come, as Ray's."""
+
+    supports_return_generator = False
+
+
+@pytest.mark.parametrize("backend", ["threading", "waits"])
+def test_runs_in_parallel(backend: str) -> None:
+    register_parallel_backend("waits", Waits)
+    tasks = [delayed(abs)(-i) for i in range(5)]
+    with parallel_config(backend=backend):
+        found: list[Any] = list(runner._in_parallel(2, tasks))
+    assert sorted(found) == list(range(5))
 
 
 def test_held_out_score_counts_classes_alike() -> None:
