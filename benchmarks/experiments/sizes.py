@@ -118,7 +118,7 @@ NOISE_MNIST = {
     ),
     "cpu_long": Preset(
         "as cpu, but 5,000 steps, which are 100 passes (Table 1 took 160), so that wrong labels "
-        "can be learned by heart; 40% uniform noise and six arms",
+        "can be learned by heart; 40% uniform noise, fewer arms",
         _noise("uniform", 0.4),
         (
             "unweighted", "early_stopping", "bootstrap_hard", "fine_tuned", "fine_tuned_slowly",
