@@ -82,14 +82,17 @@ def test_commands_are_there(name: str) -> None:
 ARMS_OF_TABLES = {
     "imbalance-mnist": {
         "unweighted": "unweighted", "class weights": "class_weighted", "SMOTE": "smote",
+        "plain training, logits adjusted": "logit_adjusted",
         "class-balanced batches": "balanced_batches", "hard mining": "hard_mining",
-        "fine-tuning on the clean images": "fine_tuned", "L2RW": "l2rw",
+        "fine-tuning on the clean images": "fine_tuned",
+        "fine-tuning at a tenth of the learning rate": "fine_tuned_slowly", "L2RW": "l2rw",
     },
     "noise-mnist": {
         "unweighted": "unweighted", "early stopping": "early_stopping",
         "bootstrapped labels, hard": "bootstrap_hard",
         "noise layer told the true noise": "noise_adaptation_true",
         "cleanlab's CleanLearning": "cleanlab", "fine-tuning on the clean images": "fine_tuned",
+        "fine-tuning at a tenth of the learning rate": "fine_tuned_slowly",
         "L2RW": "l2rw", 'L2RW, `meta_parameters="last"`': "l2rw_last",
     },
 }  # fmt: skip
