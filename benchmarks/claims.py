@@ -81,6 +81,17 @@ def ranks_between(
     return Verdict(all((*better, *worse)), f"mean ranks among {len(ranks)}: {found}")
 
 
+def most(results: Results, *, arm: str, point: Point, measure: str) -> Verdict:
+    """Judge whether a mean is the largest of all arms."""
+    means = {other: results.mean(other, point, measure) for other in results.arms}
+    ours = means.pop(arm, np.nan)
+    known = {other: mean for other, mean in means.items() if not np.isnan(mean)}
+    if np.isnan(ours) or not known:
+        return Verdict(False, "not measured")
+    rival = max(known, key=lambda other: known[other])
+    return Verdict(ours > known[rival], f"{ours:.4f}; next: {rival} with {known[rival]:.4f}")
+
+
 def finds_errors(results: Results, *, point: Point, share: float) -> Verdict:
     """Judge whether our best score is at least cleanlab's best, in a share of its time."""
     means = {arm: results.mean(arm, point, "auroc") for arm in results.arms}
@@ -237,6 +248,16 @@ CLAIMS: tuple[Claim, ...] = (
             "does with five folds, in 0.6 of its time at equal steps a fit",
             "label-errors", "cpu",
             partial(finds_errors, point={"noise": noise, "rate": rate}, share=0.6),
+        )
+        for noise, rate in (("uniform", 0.4), ("uniform", 0.6), ("background", 0.2),
+                            ("background", 0.4))
+    ),
+    *(
+        Claim(
+            f"{100 * rate:.0f}% {noise}: a net fine-tuned at a low rate finds wrong labels best",
+            "label-errors", "cpu",
+            partial(most, arm="fine_tuned_slowly: probability",
+                    point={"noise": noise, "rate": rate}, measure="auroc"),
         )
         for noise, rate in (("uniform", 0.2), ("uniform", 0.4), ("uniform", 0.6),
                             ("background", 0.2), ("background", 0.4))

@@ -389,6 +389,17 @@ def test_finding_errors_as_well_and_faster(time: float, auroc: float, holds: boo
     assert verdict.found.startswith("l2rw: weight")
 
 
+def test_the_most_of_all() -> None:
+    point = {"noise": "uniform", "rate": 0.4}
+    rows = [scored("l2rw", point, 0, probability=0.8), scored("unweighted", point, 0, plain=0.7)]
+    found = Results("label-errors", "cpu", rows)
+    at: Any = {"point": point, "measure": "auroc"}
+    assert claims.most(found, arm="l2rw: probability", **at).holds
+    assert not claims.most(found, arm="unweighted: plain", **at).holds
+    assert not claims.most(found, arm="cleanlab: plain", **at).holds
+    assert not claims.most(Results("label-errors", "cpu", rows[:1]), arm="l2rw: x", **at).holds
+
+
 @pytest.mark.parametrize(("power", "holds"), [(1.0, True), (1.3, False)])
 def test_linear_growth(power: float, holds: bool) -> None:
     points = EXPERIMENTS["scaling"].presets["cpu"].points
