@@ -242,6 +242,7 @@ CLAIMS: tuple[Claim, ...] = (
         for n_clean, arm, other in (
             (15, "l2rw", "fine_tuned"), (50, "l2rw", "fine_tuned"), (100, "l2rw", "fine_tuned"),
             (500, "fine_tuned", "l2rw"), (1000, "fine_tuned", "l2rw"),
+            *((n, "fine_tuned_slowly", "l2rw") for n in (15, 30, 50, 100, 200, 500, 1000)),
         )
     ),
     *(
