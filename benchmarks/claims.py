@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,6 +69,13 @@ def less(
     means = {other: results.mean(other, point, measure) for other in others}
     listed = ", ".join(f"{other} {value:.2f}" for other, value in means.items())
     return Verdict(all(mean < value for value in means.values()), f"{mean:.2f}; {listed}")
+
+
+def in_order(results: Results, *, arms: tuple[str, ...], point: Point, measure: str) -> Verdict:
+    """Judge whether each mean is less than the next one."""
+    means = [results.mean(arm, point, measure) for arm in arms]
+    found = ", ".join(f"{arm} {mean:.2f}" for arm, mean in zip(arms, means, strict=True))
+    return Verdict(all(a < b for a, b in pairwise(means)), found)
 
 
 def ranks_between(
@@ -221,6 +229,16 @@ CLAIMS: tuple[Claim, ...] = (
         "noise-mnist", "cpu",
         partial(less, arm="unweighted", others=("l2rw", "l2rw_last"), point=_uniform(0.0),
                 measure="error"),
+    ),
+    *(
+        Claim(
+            f"long tail, {100 * rate:.0f}% background: gentle fine-tuning has less error than "
+            "L2RW, L2RW less than SMOTE",
+            "noise-and-imbalance", "cpu",
+            partial(in_order, arms=("fine_tuned_slowly", "l2rw", "smote"), measure="error",
+                    point={"noise": "background", "rate": rate}),
+        )
+        for rate in (0.2, 0.4, 0.5)
     ),
     *(
         Claim(

@@ -325,6 +325,10 @@ def test_judges() -> None:
     assert not claims.less(found, arm="unweighted", point=low, **rivals).holds
     assert not claims.less(found, arm="smote", point=high, **rivals).holds  # it has failed
     assert not claims.less(found, arm="smote", point=missing, **rivals).holds
+    order: Any = {"point": low, "measure": "error"}
+    assert claims.in_order(found, arms=("smote", "unweighted", "l2rw"), **order).holds
+    assert not claims.in_order(found, arms=("smote", "l2rw", "unweighted"), **order).holds
+    assert not claims.in_order(found, arms=("smote", "adasyn"), **order).holds
     shares: Any = {"arm": "smote", "other": "unweighted", "point": low, "measure": "error"}
     assert claims.share_of(found, **shares, bound=0.67).holds
     assert not claims.share_of(found, **shares, bound=0.66).holds
