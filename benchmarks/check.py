@@ -21,7 +21,7 @@ def judge(claim: Claim, folder: Path) -> Verdict:
     found = Results.read(claim.experiment, claim.preset, folder)
     if not found.tests:
         path = results.path_of(claim.experiment, claim.preset, folder)
-        return Verdict(False, f"no results in {path.name}")
+        return Verdict(False, f"no results in {path.name}", measured=False)
     return claim.judge(found)
 
 
@@ -38,8 +38,8 @@ def report(targets: Iterable[Claim], folder: Path) -> None:
     """Print which targets are reached."""
     for target in targets:
         verdict = judge(target, folder)
-        measured = Results.read(target.experiment, target.preset, folder).tests
-        status = "reached" if verdict.holds else "missed" if measured else "not measured"
+        missed = "missed" if verdict.measured else "not measured"
+        status = "reached" if verdict.holds else missed
         print(f"{status}: {target.experiment} {target.preset}, {target.text}: {verdict.found}")
 
 

@@ -20,10 +20,11 @@ from benchmarks.tables import Results, is_ours
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a claim holds, and what was found."""
+    """Whether a claim holds, what was found, and whether there are results at all."""
 
     holds: bool
     found: str
+    measured: bool = True
 
 
 @dataclass(frozen=True)

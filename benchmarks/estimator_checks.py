@@ -42,7 +42,7 @@ ESTIMATORS: dict[str, Any] = {
 _REASON = (
     "training is by shuffled batches, and the clean set drawn from the rows: repeating rows makes "
     "other batches and another clean set than weighing them. That weights count as repetitions do "
-    "within a batch is tested in tests/test_sample_weight.py."
+    "within a batch is tested in tests/training/test_sample_weight.py."
 )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 Row = dict[str, Any]
+Key = tuple[str, str, int]
 
 FORMAT = 1
 FOLDER = Path(__file__).parent / "results"
@@ -58,6 +60,16 @@ def read(path: Path, digest: str | None = None) -> list[Row]:
     if found and found[0]["kind"] != "environment":
         raise ResultsError(f"Got {path} without an environment in its first line. {_MOVE}")
     return found
+
+
+def key(arm: str, point: Any, seed: int) -> Key:
+    """What tells one run from another in a file."""
+    return arm, json.dumps(point, sort_keys=True), seed
+
+
+def by_key(rows: Iterable[Row], kind: str) -> dict[Key, Row]:
+    """Rows of a kind, by what tells one run from another; the last one counts."""
+    return {key(r["arm"], r["point"], r["seed"]): r for r in rows if r["kind"] == kind}
 
 
 _MOVE = "Move it away to begin anew, or check out the version that wrote it."

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sklearn_l2rw._parameters import select_parameters
-from sklearn_l2rw._plan import META_GRADIENTS
-from sklearn_l2rw._step import Reweighting
-from sklearn_l2rw._weights import _Objective, normalize
+from sklearn_l2rw.meta_gradient.choice import META_GRADIENTS
+from sklearn_l2rw.meta_gradient.parameters import select_parameters
+from sklearn_l2rw.meta_gradient.weights import _Objective, normalize
+from sklearn_l2rw.training.step import Reweighting
 
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[], Tensor | None]

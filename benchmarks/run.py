@@ -15,11 +15,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +38,6 @@ from benchmarks.experiments.preset import Job, Preset, Row
 from benchmarks.experiments.training_run import Scores, choose_lr, next_lr
 from benchmarks.methods import ARMS, is_installed, tuned_as
 from benchmarks.methods.others import MissingPackageError
-
-Key = tuple[str, str, int]
 
 
 class StoppedError(BaseException):
@@ -104,14 +101,9 @@ def tuning_job(job: Job) -> Job | None:
     return replace(job, arm=like, point=point, seed=seed)
 
 
-def key(arm: str, point: Any, seed: int) -> Key:
-    """What tells one run from another in a file."""
-    return arm, json.dumps(point, sort_keys=True), seed
-
-
-def key_of(job: Job) -> Key:
+def key_of(job: Job) -> results.Key:
     """Key of a run."""
-    return key(job.arm, job.point, job.seed)
+    return results.key(job.arm, job.point, job.seed)
 
 
 # -- doing them ------------------------------------------------------------------------------
@@ -188,16 +180,12 @@ def run(
     n_seeds = preset.n_seeds if seeds is None else seeds
     jobs = plan(name, preset_name, chosen, n_seeds, data_home=data_home, device=device)
     todo = ToDo(jobs, rows)
-    if todo.tunings() or todo.tests():
-        load_all(jobs)
+    pending = [job for job, _ in (*todo.tunings(), *todo.tests())]
+    if pending:
+        load_all(pending)
         results.append(path, results.environment(preset.digest(), device))
         do_all(todo, path, n_jobs, progress)
     return path
-
-
-def by_key(rows: Iterable[Row], kind: str) -> dict[Key, Row]:
-    """Rows of a kind, by what tells one run from another; the last one counts."""
-    return {key(r["arm"], r["point"], r["seed"]): r for r in rows if r["kind"] == kind}
 
 
 class ToDo:
@@ -209,8 +197,8 @@ class ToDo:
 
     def __init__(self, jobs: list[Job], rows: list[Row]) -> None:
         self.jobs = jobs
-        self.tuned = by_key(rows, "tune")
-        self.finished = by_key(rows, "test")
+        self.tuned = results.by_key(rows, "tune")
+        self.finished = results.by_key(rows, "test")
 
     def tunings(self) -> list[tuple[Job, Scores]]:
         """Choices of a learning rate, with the scores that are known."""
@@ -238,7 +226,7 @@ def do_all(todo: ToDo, path: Path, n_jobs: int, progress: bool) -> None:
     tunings = todo.tunings()
     with interruptible(), tqdm(total=len(tunings), disable=not progress) as bar:
         do = _doer(path, n_jobs, bar)
-        todo.tuned |= by_key(do("tune", tunings), "tune")
+        todo.tuned |= results.by_key(do("tune", tunings), "tune")
         tests = todo.tests()
         bar.total = len(tunings) + len(tests)
         list(do("test", tests))

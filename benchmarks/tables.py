@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ class Results:
         self.preset = preset
         self.rows = list(rows)
         self.environments = [row for row in self.rows if row["kind"] == "environment"]
-        self.tests = _last_of_each(self.rows, "test")
-        self.tunings = _last_of_each(self.rows, "tune")
+        dated = list(_with_environment(self.rows))
+        self.tests = list(results.by_key(dated, "test").values())
+        self.tunings = list(results.by_key(dated, "tune").values())
         self.failed = [row for row in self.tests if "failed" in row]
         self._found: dict[tuple[str, str], dict[int, dict[str, float]]] = {}
         for row in self.tests:
@@ -102,17 +103,12 @@ class Results:
         return mean_ranks(table, measure not in MORE_IS_BETTER)
 
 
-def _last_of_each(rows: Iterable[results.Row], kind: str) -> list[results.Row]:
-    """Rows of a kind, each with the environment it was made in; of a repeated run the last one."""
-    found: dict[tuple[str, str, int], results.Row] = {}
+def _with_environment(rows: Iterable[results.Row]) -> Iterator[results.Row]:
+    """Yield the rows, each with the environment that it was made in."""
     environment: results.Row = {}
     for row in rows:
-        if row["kind"] == "environment":
-            environment = row
-        elif row["kind"] == kind:
-            key = row["arm"], _name(row["point"]), row["seed"]
-            found[key] = {**row, "environment": environment}
-    return list(found.values())
+        environment = row if row["kind"] == "environment" else environment
+        yield {**row, "environment": environment}
 
 
 def is_ours(arm: str) -> bool:

@@ -2,18 +2,18 @@
 
 from importlib.metadata import version
 
-from ._binary import L2RWBinaryClassifier
-from ._classifier import L2RWClassifier
-from ._health_display import TrainingHealthDisplay
-from ._image_grid import ExampleGridDisplay
-from ._label_errors import rank_label_errors
-from ._mixin import L2RWMixin
-from ._mlp import MLP
-from ._multilabel import L2RWMultilabelClassifier
-from ._regressor import L2RWRegressor
-from ._weight_display import ExampleWeightsDisplay
-from ._weight_history_display import WeightHistoryDisplay
-from ._weights import example_weights
+from .estimators.binary import L2RWBinaryClassifier
+from .estimators.classifier import L2RWClassifier
+from .estimators.mixin import L2RWMixin
+from .estimators.mlp import MLP
+from .estimators.multilabel import L2RWMultilabelClassifier
+from .estimators.regressor import L2RWRegressor
+from .inspection.health_display import TrainingHealthDisplay
+from .inspection.image_grid import ExampleGridDisplay
+from .inspection.label_errors import rank_label_errors
+from .inspection.weight_display import ExampleWeightsDisplay
+from .inspection.weight_history_display import WeightHistoryDisplay
+from .meta_gradient.weights import example_weights
 
 __all__ = [
     "MLP",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_l2rw import example_weights
-from sklearn_l2rw._plan import META_GRADIENTS
+from sklearn_l2rw.meta_gradient.choice import META_GRADIENTS
 from tests.reference import normalized, per_example_slopes
 from tests.zoo import ZOO, build, for_oracle
 from tests.zoo_parts import Problem

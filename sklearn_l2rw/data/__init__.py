@@ -1,0 +1,1 @@
+"""From what users hold to batches that know their rows, clean ones alike."""

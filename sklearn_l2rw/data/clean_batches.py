@@ -1,0 +1,96 @@
+"""The clean set: the batches that the example weights are learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from skorch.utils import to_tensor
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from .rows import Rows
+
+
+class Position(NamedTuple):
+    """A place in a stream of clean batches: permutations, and batches drawn of the current one.
+
+    ``generator`` is the state that the current permutation was drawn from.
+    """
+
+    generator: Tensor
+    drawn: int = 0
+
+    @classmethod
+    def start(cls, seed: int) -> Position:
+        """Beginning of the stream of a seed."""
+        return cls(torch.Generator().manual_seed(seed).get_state())
+
+
+class CleanBatches:
+    """Endless source of clean batches, on the device.
+
+    A clean set that is no larger than `batch_size` is its own batch, the same at every step.
+    From a larger one batches are drawn without replacement, reshuffled when fewer than
+    `batch_size` examples are left, from a generator of its own.
+
+    Parameters
+    ----------
+    dataset : Rows or torch.utils.data.Dataset
+        Rows are kept on the device where they fit. Any other data set is asked for its items at
+        every draw, since they may be random.
+    batch_size : int
+        Number of clean examples in a batch.
+    device : str or torch.device
+        Where batches are to be.
+    position : Position
+        Where to begin.
+    """
+
+    def __init__(
+        self, dataset: Any, batch_size: int, device: str | torch.device, position: Position
+    ) -> None:
+        self.dataset = dataset.to(device) if isinstance(dataset, Rows) else dataset
+        self.batch_size = min(batch_size, len(dataset))
+        self.device = device
+        self.position = position
+        self._generator = torch.Generator()
+        self._stream = self._draw()
+        self._next: tuple[Any, ...] | None = None
+
+    def next(self) -> tuple[Any, ...]:
+        """Draw the next clean batch."""
+        batch = self.peek()
+        self._next = None
+        self.position = self.position._replace(drawn=self.position.drawn + 1)
+        return batch
+
+    def peek(self) -> tuple[Any, ...]:
+        """Look at the batch that will be drawn next."""
+        if self._next is None:
+            self._next = next(self._stream)
+        return self._next
+
+    def _draw(self) -> Iterator[tuple[Any, ...]]:
+        if isinstance(self.dataset, Rows) and self.batch_size == len(self.dataset):
+            batch = self._on_device(self.dataset[list(range(self.batch_size))])
+            while True:
+                yield batch
+        self._generator.set_state(self.position.generator)
+        skip = self.position.drawn
+        while True:
+            self.position = Position(self._generator.get_state(), skip)
+            order = torch.randperm(len(self.dataset), generator=self._generator)
+            batches = torch.split(order, self.batch_size)[: len(self.dataset) // self.batch_size]
+            for indices in batches[skip:]:
+                yield self._on_device(self._at(indices.tolist()))
+            skip = 0
+
+    def _at(self, indices: list[int]) -> Any:
+        if isinstance(self.dataset, Rows):
+            return self.dataset[indices]
+        return default_collate([self.dataset[i] for i in indices])
+
+    def _on_device(self, batch: Any) -> tuple[Any, ...]:
+        return tuple(to_tensor(part, self.device) for part in batch)

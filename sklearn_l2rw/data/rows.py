@@ -1,0 +1,164 @@
+"""Batches of in-memory data, indexed a batch at a time.
+
+skorch's data set is asked for one row at a time, which for small nets takes longer than the
+training step. The order of the rows, and what is drawn from the global generator to shuffle
+them, are those of ``torch.utils.data.DataLoader(shuffle=True)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from skorch.dataset import Dataset as SkorchDataset
+from skorch.utils import to_device
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    Subset,
+    TensorDataset,
+)
+
+from ..nested import leaves, map_leaves
+from .arrays import for_torch, to_numpy
+from .tracking import Numbered
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, Tensor, sparse.csr_matrix, sparse.csr_array))
+
+
+def _take(x: Any, indices: Any) -> Tensor:
+    if isinstance(x, Tensor):
+        return x[torch.as_tensor(indices, device=x.device)]
+    rows = x[np.asarray(indices)]
+    return torch.as_tensor(for_torch(rows.toarray() if hasattr(rows, "toarray") else rows))
+
+
+def _moved(x: Any, device: str | torch.device) -> Any:
+    if sparse.issparse(x):
+        return x
+    return to_device(torch.as_tensor(for_torch(x, writable=True)), device)
+
+
+class Rows(Dataset[Any]):
+    """Arrays as a data set whose item, for a list of indices, is a batch of tensors.
+
+    With weights, a batch is ``(X, y, weight)``.
+    """
+
+    def __init__(self, X: Any, y: Tensor, weight: Tensor | None = None) -> None:
+        self.X = X
+        self.y = y
+        self.weight = weight
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, indices: Sequence[int]) -> tuple[Any, ...]:
+        batch = map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
+        return batch if self.weight is None else (*batch, _take(self.weight, indices))
+
+    def to(self, device: str | torch.device) -> Rows:
+        """Copy to an accelerator, if all of it fits there."""
+        if torch.device(device).type == "cpu":
+            return self
+        try:
+            X = map_leaves(lambda x: _moved(x, device), self.X)
+            weight = None if self.weight is None else self.weight.to(device)
+            return Rows(X, self.y.to(device), weight)
+        except torch.OutOfMemoryError:
+            return self
+
+
+def arrays_of(dataset: Any) -> tuple[Any, Any] | None:
+    """X and y of a data set that holds arrays; None for one that is to be asked item by item.
+
+    Arrays are held by skorch's own Dataset and by a TensorDataset (subclasses may compute their
+    items), and by a Subset of such.
+    """
+    if type(dataset) is Subset:
+        held = arrays_of(dataset.dataset)
+        if held is None:
+            return None
+        indices = np.asarray(dataset.indices, dtype=np.int64)
+        X, y = (map_leaves(lambda x: x if x is None else x[indices], part) for part in held)
+        return X, y
+    if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
+        return dataset.tensors
+    if type(dataset) is not SkorchDataset:
+        return None
+    X = dataset.X
+    y = None if dataset.y is None else to_numpy(dataset.y)
+    return (X, y) if all(_is_array(x) for x in leaves(X)) else None
+
+
+def as_rows(
+    dataset: Any, encode: Callable[[Any], Tensor], weight: Tensor | None = None
+) -> Rows | None:
+    """Rows of a data set that holds arrays, with targets as `encode` makes them of y."""
+    held = arrays_of(dataset)
+    if held is None:
+        return None
+    X, y = held
+    codes = torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y)
+    return Rows(X, codes, weight)
+
+
+def take_rows(X: Any, indices: NDArray[np.int64]) -> Any:
+    """Rows of arrays, or of a data set."""
+    if isinstance(X, Dataset):
+        return Subset(X, indices.tolist())
+    return map_leaves(lambda x: x[torch.as_tensor(indices) if torch.is_tensor(x) else indices], X)
+
+
+def batch_loader(
+    rows: Rows,
+    generator: torch.Generator | None,
+    *,
+    batch_size: int,
+    shuffle: bool = False,
+    drop_last: bool = False,
+) -> DataLoader[Any]:
+    """Loader of whole batches and the numbers of their rows; None for the global generator."""
+    order: Sampler[int]
+    order = RandomSampler(rows, generator=generator) if shuffle else SequentialSampler(rows)
+    batches = BatchSampler(order, batch_size, drop_last)
+    return DataLoader(
+        Numbered(rows), sampler=batches, batch_size=None, collate_fn=_as_is, generator=generator
+    )
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+class Encoded(Dataset[Any]):
+    """A data set whose targets are codes where those of the wrapped one are labels.
+
+    With weights, an item is ``(X, y, weight)``.
+    """
+
+    def __init__(
+        self, dataset: Any, encode: Callable[[Any], Tensor], weight: Tensor | None = None
+    ) -> None:
+        self.dataset = dataset
+        self.encode = encode
+        self.weight = weight
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        X, y = self.dataset[index]
+        item = X, self.encode(y)
+        return item if self.weight is None else (*item, self.weight[index])

@@ -1,0 +1,1 @@
+"""The estimators that users meet: parameters, docstrings, predictions."""

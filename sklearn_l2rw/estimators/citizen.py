@@ -1,0 +1,141 @@
+"""What scikit-learn expects of an estimator, and skorch's nets do not do by themselves."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from torch import Tensor, nn
+
+from ..nested import leaves
+from .mlp import MLP
+from .sizes import fill_sizes
+
+
+def _kept_privately(name: str) -> property:
+    """Make an attribute that is stored under a private name.
+
+    skorch sets it in the constructor, which scikit-learn allows for parameters alone.
+    """
+    key = "_" + name
+
+    def get(self: Any) -> Any:
+        if key not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return vars(self)[key]
+
+    def set_(self: Any, value: Any) -> None:
+        vars(self)[key] = value
+
+    return property(get, set_)
+
+
+def _shown(value: Any) -> str:
+    """Text of a parameter's value, with shapes in place of numbers."""
+    if isinstance(value, (tuple, list)) and any(hasattr(x, "shape") for x in value):
+        return f"({', '.join(_shown(x) for x in value)})"
+    if isinstance(value, (np.ndarray, Tensor)) or sparse.issparse(value):
+        return f"<array of shape {tuple(value.shape)}>"
+    if hasattr(value, "shape") and hasattr(value, "iloc"):
+        return f"<{type(value).__name__} of shape {tuple(value.shape)}>"
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, nn.Module):
+        return f"<{type(value).__name__} instance>"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Summary:
+    """A value that is shown by the shapes of its arrays."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return _shown(self.value)
+
+
+class Citizen:
+    """Cloning, representation, tags, and sizes that modules ask for."""
+
+    history_ = _kept_privately("history_")
+    initialized_ = _kept_privately("initialized_")
+    virtual_params_ = _kept_privately("virtual_params_")
+
+    def _get_param_names(self) -> list[str]:
+        names: list[str] = super()._get_param_names()  # type: ignore[misc]
+        return [name for name in names if not name.startswith("_")]
+
+    def __sklearn_clone__(self) -> Any:
+        """Make an unfitted estimator of the same parameters, which shares the clean set.
+
+        A search makes hundreds of clones, and a copy of a large clean set in each is too much.
+        """
+        shell = type(self).__new__(type(self))
+        vars(shell).update(vars(self), clean_set=None)
+        clone: Any = super(Citizen, shell).__sklearn_clone__()  # type: ignore[misc]
+        clone.clean_set = vars(self)["clean_set"]
+        return clone
+
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
+
+    def __repr__(self) -> str:
+        net: Any = self
+        defaults = {
+            name: parameter.default
+            for owner in reversed(type(net).__mro__)
+            for name, parameter in inspect.signature(owner).parameters.items()
+        }
+        params: dict[str, Any] = net.get_params(deep=False)
+        changed = [
+            f"{name}={_shown(value)}"
+            for name, value in sorted(params.items())
+            if name not in defaults or not _same(value, defaults[name])
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "module_" in vars(self)
+
+    def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
+        params: Any = super()._get_params_html(*args, **kwargs)  # type: ignore[misc]
+        for name, value in params.items():
+            if any(hasattr(leaf, "shape") for leaf in leaves(value)):
+                params[name] = Summary(value)
+        return params
+
+    # -- the module -------------------------------------------------------------------------
+
+    def initialized_instance(self, instance_or_cls: Any, kwargs: Any) -> Any:
+        """Make a component; without a module, an `MLP`."""
+        chosen = MLP if instance_or_cls is None else instance_or_cls
+        return super().initialized_instance(chosen, kwargs)  # type: ignore[misc]
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Parameters of a component; a module gets the sizes that it asks for."""
+        params: dict[str, Any] = super().get_params_for(prefix)  # type: ignore[misc]
+        if prefix != "module":
+            return params
+        net: Any = self
+        n_outputs = self._n_outputs()
+        sizes = {
+            "n_features": getattr(net, "n_features_in_", None),
+            "n_outputs": n_outputs,
+            "n_classes": n_outputs,
+        }
+        return fill_sizes(MLP if net.module is None else net.module, params, sizes)
+
+    def _n_outputs(self) -> int | None:
+        """How many numbers the module is to return for an example; None while unknown."""
+        return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b or (type(a) is type(b) and isinstance(a, (bool, int, float, str)) and a == b)

@@ -1,0 +1,263 @@
+"""The classifier: what a scikit-learn user meets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.metaestimators import available_if
+from skorch import NeuralNetClassifier
+from skorch.utils import to_numpy
+from torch import nn
+
+from ..meta_gradient.parameters import MetaParameters
+from ..targets.checks import check_output
+from ..targets.criteria import is_kind
+from ..targets.labelled import Labelled
+from .mixin import L2RWMixin
+
+
+class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
+    r"""Classifier that learns, at every step, how much to trust each training example.
+
+    A skorch :class:`~skorch.NeuralNetClassifier` whose training step is Algorithm 1 of [1]_: in
+    each batch, examples get the weights that would most reduce the loss on a *clean set*, a small
+    set whose labels are right and whose classes are balanced. For training data with wrong
+    labels, with rare classes, or both.
+
+    With per-example losses :math:`f_i` of a batch and the mean loss :math:`L` of a clean batch,
+
+    .. math::
+
+        w_i = \frac{\max(u_i, 0)}{\sum_j \max(u_j, 0)}, \qquad
+        u_i = \langle \nabla f_i(\theta), \nabla L(\theta) \rangle,
+
+    and the step is taken on :math:`\sum_i w_i f_i`. An example whose gradient points against
+    that of the clean set gets weight 0.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance, default=None
+        The network. With the default criterion it returns logits, of shape (n, n_classes). A
+        given instance is copied, not trained. If the class has parameters named ``n_features``,
+        ``n_outputs`` or ``n_classes`` without a default, they get their values from the data,
+        unless ``module__n_features`` and so on are set. None builds an :class:`MLP`, for tables.
+
+    clean_set : (Xv, yv), torch.utils.data.Dataset, int or float, default=None
+        Trusted examples: inputs of the same form as X, and one label each, of the same kind as y.
+        Every class should be in it. From a Dataset that is not a ``TensorDataset`` or skorch's
+        own, items are read anew at each draw, since they may be augmented at random.
+
+        An int is a number of rows, and a float below 1 a share of them, that `fit` splits off
+        X and y, as many of each class: for rare classes whose labels are right. With None, `fit`
+        is given X_val and y_val, or a clean_mask.
+
+    clean_batch_size : int or None, default=None
+        Number of clean examples in a clean batch. None stands for `batch_size`. A clean set that
+        is no larger is the clean batch of every step.
+
+    meta_gradient : str, default="auto"
+        How :math:`u_i` is computed: one of ``"auto"``, ``"layerwise"``, ``"forward"``,
+        ``"double_backward"`` and ``"finite_difference"``; see :func:`example_weights`. The choice
+        of ``"auto"`` is made
+        once a fit and does not change the weights beyond rounding, unless it has to fall back to
+        finite differences.
+
+    meta_parameters : None, str, list of str or callable, default=None
+        Parameters of the module that the meta-gradient is taken over, None being all of them; see
+        :func:`example_weights`. ``"last"``, the last layer alone, makes a step cheaper.
+
+    class_weight : dict, "balanced" or None, default=None
+        What a class counts, {label: weight}. Multiplies the loss of the class's examples, of the
+        training set and of the clean set. ``"balanced"`` is inversely proportional to the
+        frequencies in each of the two.
+
+    random_state : int, RandomState instance or None, default=None
+        Seeds the module's initialisation, shuffling, dropout, the clean batches and the rows
+        that a number as `clean_set` splits off, and leaves
+        torch's global generators as they were. With None they are in charge, so that
+        ``torch.manual_seed`` works as it does in skorch.
+
+    record_weights : bool or "epochs", default=True
+        Whether `example_weights_` is kept; with ``"epochs"``, `epoch_example_weights_` too, which
+        takes n_epochs times the memory.
+
+    criterion : torch criterion (class or instance), default=torch.nn.CrossEntropyLoss
+        Any with a ``reduction``. With NLLLoss the module is to return probabilities, as in skorch.
+        Other criteria that take logits need a ``predict_nonlinearity``, for `predict_proba` to
+        return probabilities.
+
+    lr : float, default=0.3
+        Learning rate. With the default clipping of gradients, no step of SGD is longer than that.
+
+    max_epochs : int, default=50
+        Passes over the training rows.
+
+    train_split : callable or None, default=None
+        skorch's split into data to train on and data to report a validation score on. None trains
+        on all of X: the rare classes are rare enough.
+
+    iterator_train__shuffle : bool, default=True
+        Whether the training rows are shuffled in every epoch. Weights compare the examples of one
+        batch, which ought to be a fair sample.
+
+    **kwargs
+        All other parameters of :class:`skorch.NeuralNetClassifier`: ``batch_size``,
+        ``optimizer`` (SGD), ``device``, ``callbacks``, ``classes``, ``module__*``,
+        ``optimizer__*`` and so on.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, in the order of ``classes``; sorted where that is None.
+
+    n_features_in_ : int
+        Number of columns of X, if that is two-dimensional.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, if they are strings.
+
+    clean_set_ : (Xv, yv) or torch.utils.data.Dataset
+        The clean set in use, however it was given.
+
+    example_weights_ : ndarray of shape (n_samples,)
+        Learned weight of each row that was given to the last call of `fit` or `partial_fit`, in
+        its order: the mean over the steps, relative to uniform. 1 is what it would be without the
+        method, 0 means that the row was never listened to, and NaN that it was not trained on,
+        being trusted, split off, held back by ``train_split``, or of sample weight 0. Missing
+        where batches do not say which rows they have, as those of an IterableDataset, or of a
+        ``collate_fn`` that changes the order.
+
+    epoch_example_weights_ : ndarray of shape (n_epochs, n_samples)
+        The same for each epoch.
+
+    clean_indices_ : ndarray of shape (n_clean,)
+        Rows of X that the clean set was taken from, by a clean_mask or a number, in the call that
+        took it. With a number, later calls of `partial_fit` keep that clean set and train on all
+        their rows.
+
+    meta_gradient_ : str
+        The way that was chosen to compute the meta-gradient.
+
+    history : skorch.history.History
+        Beside skorch's keys, each batch and epoch has ``clean_loss``, ``zero_weights`` (share of
+        examples with weight 0), ``effective_sample_size`` (:math:`(\sum w)^2 / \sum w^2`, in
+        examples) and ``zero_batches`` (batches whose weights are all 0).
+
+    module_, criterion_, optimizer_, callbacks_
+        As in skorch.
+
+    See Also
+    --------
+    example_weights : The weights of one batch, for a training loop of your own.
+    skorch.NeuralNetClassifier : The parent, which documents all other parameters.
+
+    Notes
+    -----
+    The weights are exact. The update is not the paper's in one respect: since few examples may
+    carry a batch, its gradient's norm is clipped at 1, by skorch's ``GradientNormClipping`` under
+    the name ``gradient_clipping``, which keeps training stable over a wide range of learning
+    rates. ``callbacks__gradient_clipping=None`` gives the paper's bare update, and
+    ``callbacks__gradient_clipping__gradient_clip_value=C`` another bound.
+
+    References
+    ----------
+    .. [1] M. Ren, W. Zeng, B. Yang, R. Urtasun. Learning to Reweight Examples for Robust Deep
+       Learning. ICML 2018. https://arxiv.org/abs/1803.09050
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn_l2rw import L2RWClassifier
+    >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> X_clean, y_clean, X_test, y_test = X[:10], y[:10], X[200:], y[200:]
+    >>> X, y = X[10:200], y[10:200].copy()
+    >>> y[::3] = 1 - y[::3]  # a third of the labels is wrong
+    >>> net = L2RWClassifier(clean_set=(X_clean, y_clean), random_state=0, verbose=0).fit(X, y)
+    >>> net.score(X_test, y_test) > 0.9
+    True
+
+    """
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        clean_set: Any = None,
+        clean_batch_size: int | None = None,
+        meta_gradient: str = "auto",
+        meta_parameters: MetaParameters = None,
+        class_weight: Any = None,
+        random_state: Any = None,
+        record_weights: bool | str = True,
+        criterion: Any = nn.CrossEntropyLoss,
+        lr: float = 0.3,
+        max_epochs: int = 50,
+        train_split: Any = None,
+        iterator_train__shuffle: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module,
+            clean_set=clean_set,
+            clean_batch_size=clean_batch_size,
+            meta_gradient=meta_gradient,
+            meta_parameters=meta_parameters,
+            random_state=random_state,
+            record_weights=record_weights,
+            criterion=criterion,
+            lr=lr,
+            max_epochs=max_epochs,
+            train_split=train_split,
+            iterator_train__shuffle=iterator_train__shuffle,
+            **kwargs,
+        )
+        self.class_weight = class_weight
+
+    def check_data(self, X: Any, y: Any) -> None:
+        """Check that there are targets; the classes are known by now (see `fit`)."""
+        if not hasattr(self, "classes_inferred_"):
+            super().check_data(X, y)
+
+    def _check_output(self, output: Any) -> None:
+        check_output(output, self.criterion_, len(self.classes_))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Class labels of examples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or what else skorch takes
+            The examples.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels, as they were given to `fit`.
+
+        """
+        codes = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[codes])
+
+    def _returns_logits(self) -> bool:
+        return is_kind(self.criterion, nn.CrossEntropyLoss)
+
+    @available_if(_returns_logits)  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Logits of examples; there are none where the criterion is not CrossEntropyLoss.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or what else skorch takes
+            The examples.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            The module's output; with two classes, by how much the second logit exceeds the first.
+
+        """
+        output = self.forward(X)
+        scores = to_numpy(output[0] if isinstance(output, tuple) else output)
+        return np.asarray(scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores)

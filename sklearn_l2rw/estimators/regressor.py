@@ -1,0 +1,154 @@
+"""The regressor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+from skorch import NeuralNetRegressor
+from skorch.utils import is_dataset, to_numpy
+from torch import Tensor
+
+from ..targets.checks import check_n_outputs
+from ..targets.numbers import as_columns, like_output, warn_of_unlike_targets
+from .mixin import L2RWMixin
+
+
+class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
+    r"""Regressor that learns, at every step, how much to trust each training example.
+
+    A skorch ``NeuralNetRegressor`` with the weights of :class:`L2RWClassifier`: with
+    :math:`f_i = (z_i - y_i)^2`, or the losses of any other criterion, examples get the weights
+    that would most reduce the mean loss of the clean set. For targets some of which are wrong.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance, default=None
+        Returns predictions of shape (n,) or (n, n_targets). None builds an :class:`MLP`.
+    lr : float, default=0.03
+        Learning rate. Scale targets to a spread of about 1: gradients are clipped.
+    max_epochs : int, default=50
+        Passes over the training rows.
+    **kwargs
+        All other parameters of :class:`L2RWClassifier`, but for `class_weight` and `classes`. A
+        number as `clean_set` is split off at random. The criterion is MSELoss. Inside of a
+        :class:`~sklearn.compose.TransformedTargetRegressor`, which transforms y alone, use a
+        number or a clean_mask.
+
+    Attributes
+    ----------
+    n_outputs_ : int
+        Number of targets of an example.
+
+    See Also
+    --------
+    L2RWClassifier : Documents the parameters, `fit`, and the method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_l2rw import L2RWRegressor
+    >>> X = np.linspace(-2, 2, 200)[:, None]
+    >>> y = X[:, 0].copy()
+    >>> y[::4] = 3.0  # a quarter of the targets is wrong
+    >>> trusted = np.arange(200) % 20 == 1
+    >>> net = L2RWRegressor(random_state=0, verbose=0).fit(X, y, clean_mask=trusted)
+    >>> bool(np.abs(net.predict(X) - X[:, 0]).mean() < 0.2)
+    True
+
+    """
+
+    n_outputs_: int
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        clean_set: Any = None,
+        lr: float = 0.03,
+        max_epochs: int = 50,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(module, clean_set=clean_set, lr=lr, max_epochs=max_epochs, **kwargs)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
+        if targets is None:
+            if not is_dataset(X):
+                raise ValueError(
+                    f"Got y=None, but expected targets: {type(self).__name__} requires y to be "
+                    "passed, but the target y is None."
+                )
+            return None
+        y = self._as_targets(targets, "y")
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if keep and getattr(self, "n_outputs_", n_outputs) != n_outputs:
+            raise ValueError(
+                f"Got y with {n_outputs} targets, but expected the {self.n_outputs_} of the fit "
+                "that is continued."
+            )
+        self.n_outputs_ = n_outputs
+        self.flat_ = y.ndim == 1
+        return y
+
+    def _as_targets(self, y: Any, name: str) -> NDArray[Any]:
+        return np.asarray(
+            check_array(y, ensure_2d=False, dtype="numeric", input_name=name, ensure_min_samples=1)
+        )
+
+    def _check_clean_targets(self, y_clean: Any, targets: Any) -> Any:
+        y = self._as_targets(y_clean, "yv of the clean_set")
+        n_targets = 1 if y.ndim == 1 else y.shape[1]
+        if n_targets != getattr(self, "n_outputs_", n_targets):
+            raise ValueError(
+                f"Got a clean_set with {n_targets} targets for each example, but y has "
+                f"{self.n_outputs_}. Expected the same for both."
+            )
+        if targets is not None:
+            warn_of_unlike_targets(targets, y)
+        return y
+
+    def _n_outputs(self) -> int | None:
+        return getattr(self, "n_outputs_", None)
+
+    def _encode(self, y: Any) -> Tensor:
+        return as_columns(y)
+
+    def _check_output(self, output: Any) -> None:
+        check_n_outputs(output, self._n_outputs())
+
+    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
+        """Loss of predictions; see :meth:`skorch.NeuralNet.get_loss`."""
+        return super().get_loss(y_pred, like_output(y_true, y_pred), X=X, training=training)
+
+    @property
+    def predict_proba(self) -> Any:
+        """skorch's; a regressor has none in scikit-learn."""
+        raise AttributeError(f"{type(self).__name__} has no predict_proba; use predict.")
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predicted targets of examples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...), or what else skorch takes
+            The examples.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Shaped as the y that was given to `fit`.
+
+        """
+        outputs = [out[0] if isinstance(out, tuple) else out for out in self.forward_iter(X)]
+        nonlinear = self._get_predict_nonlinearity()
+        predicted = np.concatenate([to_numpy(nonlinear(out)) for out in outputs])
+        if getattr(self, "flat_", False):
+            return predicted.reshape(-1)
+        return predicted.astype(np.float64)  # as scikit-learn's multi-output regressors

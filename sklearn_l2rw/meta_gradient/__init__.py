@@ -1,0 +1,1 @@
+"""From two batches to example weights: the paper. Needs torch alone."""

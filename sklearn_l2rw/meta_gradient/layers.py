@@ -1,0 +1,312 @@
+"""Slopes layer by layer, for modules whose examples do not interact.
+
+One backward pass to the outputs ``z_l`` of the layers, not to their parameters, gives
+``delta_l = d (sum_i f_i) / d z_l``, whose rows i belong to example i alone. Then
+
+- ``u_i = sum_l <delta_l, d z_l / d theta_l . v_l>_i``, one product for each layer, and
+- the weighted gradient is that of each layer alone, given ``w_i delta_li``:
+
+one product more than plain training, beside the clean pass. `merged` takes the clean batch along
+in the same pass, and in linear layers needs no ``v_l`` at all. A layer is a node of the recorded
+graph that has parameters as inputs, so shared weights, in-place operations and dropout need no
+care. What does not fit raises `RefusedError`; that examples do not interact is for the caller to
+see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
+
+from ..nested import map_leaves
+from .graph import RULES, call, inputs_first, transposed
+from .ways import Weighed, clean_gradient
+
+VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
+LINEAR = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}
+LAYERS = {
+    *LINEAR,
+    "ConvolutionBackward0",
+    "EmbeddingBackward0",
+    "NativeLayerNormBackward0",
+    "FusedRmsNormBackward0",
+    "NativeGroupNormBackward0",
+    "NativeBatchNormBackward0",
+}
+GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
+Backward = Callable[[Tensor], None]
+Slots = list[Tensor | None]
+Parameters = Mapping[str, nn.Parameter]
+
+
+class RefusedError(NotImplementedError):
+    """The module is none whose slopes can be had layer by layer."""
+
+
+class Layer:
+    """A node; for each of its inputs the parameter there and the views between, or None.
+
+    `kind` names the node if it is a linear layer or a convolution whose weight is a parameter;
+    then `own` is what it is applied to, and `geometry` the arguments of the convolution.
+    """
+
+    def __init__(self, node: Any, inputs: list[tuple[Tensor, list[Any]] | None]) -> None:
+        self.node, self.inputs = node, inputs
+        self.kind, self.own, self.geometry = "other", torch.empty(0), ()
+        name = node.name()
+        if name in LINEAR and inputs[-1] and not inputs[-2]:
+            if name == "MmBackward0" or node._saved_alpha == node._saved_beta == 1:
+                self.kind, self.own = "linear", getattr(node, LINEAR[name])
+        elif name == "ConvolutionBackward0" and inputs[1] and not inputs[0]:
+            self.kind, self.own = "convolution", node._saved_input
+            self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
+
+
+def has_backward_hooks(objective: nn.Module) -> bool:
+    """Whether there are hooks that a gradient written layer by layer would not call."""
+    return any(m._backward_hooks or m._backward_pre_hooks for m in objective.modules()) or any(
+        p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
+        for p in objective.parameters()
+    )
+
+
+def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
+    """The leaf that a node is, or is a view of."""
+    views = []
+    while node is not None and node.name() in VIEWS:
+        views.append(node)
+        node = node.next_functions[0][0]
+    return (node.variable, views) if hasattr(node, "variable") else None
+
+
+def find_layers(losses: Tensor) -> list[Layer]:
+    """Layers below the losses of a batch."""
+    if losses.grad_fn is None:
+        raise RefusedError("the losses do not depend on a parameter")
+    layers: list[Layer] = []
+    above: set[Any] = set()
+    for node in reversed(inputs_first(losses.grad_fn)):
+        if node in above or hasattr(node, "variable"):
+            continue
+        inputs = [_parameter(child) for child, _ in node.next_functions]
+        above.update(view for found in inputs if found for view in found[1])
+        if "BatchNorm" in node.name() and getattr(node, "_saved_training", True):
+            raise RefusedError("batch statistics make examples interact")
+        if any(inputs):
+            shape = tuple(node._input_metadata[0].shape)
+            known = node.name() in LAYERS and not getattr(node, "_saved_sparse", False)
+            if not known or not shape or shape[0] % len(losses):
+                raise RefusedError(f"a parameter goes into {node.name()} of shape {shape}")
+            layers.append(Layer(node, inputs))
+    return layers
+
+
+def deltas_of(losses: Tensor, layers: list[Layer], keep: bool = False) -> tuple[Tensor, ...]:
+    """Gradients of the sum of the losses by the layers' outputs."""
+    edges = [GradientEdge(layer.node, 0) for layer in layers]
+    # `own` is held by the layers; what else the graph saved is not needed again.
+    keep = keep or any(layer.kind == "other" for layer in layers)
+    return torch.autograd.grad(losses, edges, torch.ones_like(losses), retain_graph=keep)
+
+
+def _scaled(delta: Tensor, c: Tensor) -> Tensor:
+    """Rows of the i-th example times ``c_i``."""
+    return (delta.reshape(len(c), -1) * c[:, None]).reshape(delta.shape)
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of rows."""
+    products: Tensor = torch.linalg.vecdot(a, b)
+    return products
+
+
+class _Part:
+    """Examples ``start..stop`` of a batch of `total`."""
+
+    def __init__(self, start: int, stop: int, total: int) -> None:
+        self.start, self.stop, self.total = start, stop, total
+
+    def rows(self, tensor: Tensor) -> Tensor:
+        """Their rows of a tensor that has one or more for each example."""
+        if self.stop - self.start == self.total:
+            return tensor
+        k = tensor.shape[0] // self.total
+        return tensor[self.start * k : self.stop * k]
+
+    def gradients(self, layer: Layer, delta: Tensor, c: Tensor) -> Slots:
+        """Gradients of ``sum_i c_i f_i`` by the layer's inputs that are parameters."""
+        mask = [found is not None for found in layer.inputs]
+        if layer.kind == "other":
+            c = torch.nn.functional.pad(c, (self.start, self.total - self.stop))
+            found = call(layer.node, _scaled(delta, c))
+            return [g if keep else None for g, keep in zip(found, mask, strict=True)]
+        delta, own = self.rows(delta), self.rows(layer.own)
+        delta = _scaled(delta, c)
+        if layer.kind == "linear":
+            bias = [delta.sum(0) if mask[0] else None] if len(mask) == 3 else []
+            # contiguous, once the weight's view is undone
+            return [*bias, None, (delta.t() @ own).t()]
+        weight, sizes = layer.inputs[1][0], [delta.shape[1]]  # type: ignore[index]
+        geometry = layer.geometry
+        return list(torch.ops.aten.convolution_backward(delta, own, weight, sizes, *geometry, mask))
+
+    def slopes(self, layer: Layer, delta: Tensor, moving: Slots) -> Tensor:
+        """``<delta, dz>`` by example, where dz is how far tangents move the layer's output."""
+        n = self.stop - self.start
+        moved: Tensor | None
+        if layer.kind == "convolution" and moving[1] is not None:
+            weight, bias = moving[1], moving[2]
+            moved = torch.convolution(self.rows(layer.own), weight, bias, *layer.geometry)  # type: ignore[call-arg]
+        elif layer.kind == "linear" and moving[-1] is not None:
+            moved = self.rows(layer.own) @ moving[-1]
+            if len(moving) == 3 and moving[0] is not None:
+                moved += moving[0]
+        else:
+            moved = RULES.get(layer.node.name(), transposed)(layer.node, moving)[0]
+            if moved is None:
+                return delta.new_zeros(n)
+            moved = self.rows(moved)
+        return _inner(self.rows(delta).reshape(n, -1), moved.reshape(n, -1))
+
+    def backward(self, layers: list[Layer], deltas: tuple[Tensor, ...]) -> Backward:
+        """Function that adds the gradient of ``sum_i w_i f_i`` to the parameters' ``.grad``."""
+
+        def backward(weights: Tensor) -> None:
+            with torch.no_grad():
+                for layer, delta in zip(layers, deltas, strict=True):
+                    for parameter, g in _by_leaf(layer, self.gradients(layer, delta, weights)):
+                        parameter.grad = g if parameter.grad is None else parameter.grad.add_(g)
+
+        return backward
+
+
+def _by_leaf(layer: Layer, gradients: Slots) -> list[tuple[Tensor, Tensor]]:
+    """Parameters and gradients, from gradients by the layer's inputs."""
+    pairs = []
+    for found, gradient in zip(layer.inputs, gradients, strict=True):
+        if found is None or gradient is None:
+            continue
+        parameter, views = found
+        for view in reversed(views):
+            (gradient,) = call(view, gradient)
+        if gradient is not None:
+            pairs.append((parameter, gradient.sum_to_size(parameter.shape)))
+    return pairs
+
+
+def _moving(layer: Layer, by_leaf: Mapping[Tensor, Tensor]) -> Slots:
+    """Tangents of the layer's inputs, from those of the parameters."""
+    slots: Slots = []
+    for found in layer.inputs:
+        tangent = by_leaf.get(found[0]) if found else None
+        for view in reversed(found[1]) if found and tangent is not None else ():
+            tangent = RULES.get(view.name(), transposed)(view, [tangent])[0]
+        slots.append(tangent)
+    return slots
+
+
+def layerwise(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+) -> Weighed:
+    """Slopes along the clean gradient, layer by layer."""
+    clean_loss, tangents = clean_gradient(objective, clean_batch, parameters)
+    with torch.enable_grad():
+        losses, output = objective(batch)
+    layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
+    deltas = deltas_of(losses, layers)
+    by_leaf: dict[Tensor, Tensor] = {parameters[name]: t for name, t in tangents.items()}
+    slopes = torch.zeros_like(losses, requires_grad=False)
+    with torch.no_grad():
+        for layer, delta in zip(layers, deltas, strict=True):
+            moving = _moving(layer, by_leaf)
+            if any(t is not None for t in moving):
+                slopes += part.slopes(layer, delta, moving)
+    return Weighed(slopes, losses, output, clean_loss, part.backward(layers, deltas))
+
+
+def _shapes(batch: Any) -> Any:
+    """Shapes of the examples of a batch, as nested as the batch is."""
+    return map_leaves(lambda x: (tuple(x.shape[1:]), x.device, x.is_floating_point()), batch)
+
+
+def _concatenated(batch: Any, clean_batch: Any) -> Any:
+    """Both batches as one."""
+    if isinstance(batch, Tensor):
+        return torch.cat([batch, clean_batch])
+    if isinstance(batch, Mapping):
+        return {k: _concatenated(x, clean_batch[k]) for k, x in batch.items()}
+    return type(batch)(_concatenated(a, b) for a, b in zip(batch, clean_batch, strict=True))
+
+
+def _kernel_pays(layer: Layer, delta: Tensor, m: int, total: int, uses: Counter[Tensor]) -> bool:
+    if layer.kind != "linear" or len(delta) != total:
+        return False
+    once = all(uses[found[0]] == 1 for found in layer.inputs if found)
+    wide = layer.own.shape[1] * delta.shape[1] > m * (layer.own.shape[1] + delta.shape[1])
+    return once and wide
+
+
+def _kernel_slopes(layer: Layer, delta: Tensor, n: int) -> Tensor:
+    """Sum over clean j of ``(x_i . x_j + 1) (d_i . d_j)``: a linear layer needs no ``v``."""
+    own, d = layer.own, delta[:n] @ delta[n:].t()
+    alike = own[:n] @ own[n:].t()
+    if len(layer.inputs) == 3 and layer.inputs[0] is not None:
+        alike += 1
+    return _inner(alike, d)
+
+
+def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters) -> Weighed:
+    """As `layerwise`, with the clean batch in the same pass.
+
+    For modules that draw no random numbers, batches whose examples have one shape, and small
+    clean batches: that of a large one costs more memory than it saves time.
+    """
+    if _shapes(batch) != _shapes(clean_batch) or 4 * len(clean_batch[1]) > len(batch[1]):
+        return layerwise(objective, batch, clean_batch, parameters)
+    with torch.enable_grad():
+        losses, output = objective(_concatenated(batch, clean_batch))
+    if not isinstance(output, Tensor):
+        raise RefusedError("the module returns several outputs")
+    total, n = len(losses), len(batch[1])
+    train, clean = _Part(0, n, total), _Part(n, total, total)
+    layers = find_layers(losses)
+    deltas = deltas_of(losses, layers)
+    with torch.no_grad():
+        slopes = _merged_slopes(layers, deltas, train, clean, set(parameters.values()))
+        slopes /= total - n
+        clean_loss = losses[n:].mean()
+    return Weighed(slopes, losses[:n], output[:n], clean_loss, train.backward(layers, deltas))
+
+
+def _merged_slopes(
+    layers: list[Layer],
+    deltas: tuple[Tensor, ...],
+    train: _Part,
+    clean: _Part,
+    chosen: set[Tensor],
+) -> Tensor:
+    """Slopes of the training examples along the gradient of the sum of the clean losses."""
+    uses = Counter(found[0] for layer in layers for found in layer.inputs if found)
+    slopes = deltas[0].new_zeros(train.stop)
+    ones = deltas[0].new_ones(clean.total - clean.start)
+    by_leaf: dict[Tensor, Tensor] = {}
+    rest = []
+    for layer, delta in zip(layers, deltas, strict=True):
+        leaves = [found[0] for found in layer.inputs if found]
+        if not any(leaf in chosen for leaf in leaves):
+            continue
+        if chosen.issuperset(leaves) and _kernel_pays(layer, delta, len(ones), clean.total, uses):
+            slopes += _kernel_slopes(layer, delta, train.stop)
+            continue
+        rest.append((layer, delta))
+        for leaf, g in _by_leaf(layer, clean.gradients(layer, delta, ones)):
+            if leaf in chosen:
+                by_leaf[leaf] = by_leaf[leaf] + g if leaf in by_leaf else g
+    for layer, delta in rest:
+        slopes += train.slopes(layer, delta, _moving(layer, by_leaf))
+    return slopes

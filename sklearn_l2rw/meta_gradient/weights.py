@@ -1,0 +1,241 @@
+"""Example weights of one training batch: Algorithm 1 of Ren et al. (2018), up to the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import torch
+from torch import Tensor, nn
+
+from ..nested import own
+from .choice import META_GRADIENTS, Plan, choose_plan, situation
+from .parameters import MetaParameters, select_parameters
+from .state import no_trace
+
+
+def normalize(slopes: Tensor) -> Tensor:
+    """Weights of a batch from its slopes: ``max(u, 0)`` over its sum, all 0 where that is 0.
+
+    Equations 8 and 9 of Ren et al. (2018).
+    """
+    positive = slopes.clamp(min=0)
+    # Scaling by the maximum first keeps the sum clear of underflow when gradients are tiny.
+    peak = positive.amax()
+    positive = positive / torch.where(peak > 0, peak, torch.ones_like(peak))
+    total = positive.sum()
+    return positive / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def per_example(losses: Any, n: int) -> Tensor:
+    """Losses of shape (n,), from losses of shape (n, ...) averaged over what follows."""
+    got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+    if not isinstance(losses, Tensor) or losses.ndim == 0 or len(losses) != n:
+        raise ValueError(
+            f"Got a loss of shape {got} for a batch of {n} examples, but expected one loss for "
+            "each example. Use a loss that does not reduce over the batch: "
+            "torch.nn.CrossEntropyLoss(reduction='none'), for instance."
+        )
+    return losses if losses.ndim == 1 else losses.flatten(1).mean(1)
+
+
+class _Objective(nn.Module):
+    """A module under a loss, as one module: its parameters can be swapped in one place."""
+
+    def __init__(self, module: nn.Module, loss: Callable[[Any, Any], Tensor]) -> None:
+        super().__init__()
+        self.module = module
+        self.loss = loss
+
+    def forward(self, batch: tuple[Any, Any]) -> tuple[Tensor, Any]:
+        X, y = own(batch[0]), batch[1]
+        if isinstance(X, Mapping):
+            output = self.module(**X)
+        elif isinstance(X, (tuple, list)):
+            output = self.module(*X)
+        else:
+            output = self.module(X)
+        first = output[0] if isinstance(output, tuple) else output
+        return per_example(self.loss(first, y), len(y)), output
+
+
+# Way, and what it was chosen for, of modules seen before. A loss may hold its module, so it is
+# referred to weakly: a strong reference in the value would keep the key alive.
+_plans: WeakKeyDictionary[nn.Module, tuple[Any, Plan]] = WeakKeyDictionary()
+
+
+def _plan_for(
+    objective: _Objective,
+    batch: Any,
+    clean_batch: Any,
+    parameters: Mapping[str, nn.Parameter],
+    meta_gradient: str,
+) -> Plan:
+    """Way that was chosen for a module; chosen anew for another loss, mode or set of parameters."""
+    try:
+        loss: Any = ref(objective.loss)
+    except TypeError:  # a loss that cannot be recognised: choose at every call
+        loss = objective.loss
+    use = (loss, meta_gradient, situation(objective), frozenset(parameters))
+    known, plan = _plans.get(objective.module, (None, None))
+    if plan is None or known != use:
+        plan = choose_plan(objective, batch, clean_batch, parameters, meta_gradient)
+        _plans[objective.module] = (use, plan)
+    return plan
+
+
+def _first_tensor(X: Any) -> Any:
+    if isinstance(X, Mapping):
+        X = list(X.values())
+    return X[0] if isinstance(X, (tuple, list)) and X else X
+
+
+def _check_batch(batch: Any, name: str) -> None:
+    if not isinstance(batch, Sequence) or isinstance(batch, str) or len(batch) != 2:
+        raise TypeError(
+            f"Got {name} of type {type(batch).__name__}, but expected a pair (X, y) of tensors."
+        )
+    X, y = _first_tensor(batch[0]), batch[1]
+    if not isinstance(X, Tensor) or not isinstance(y, Tensor):
+        raise TypeError(
+            f"Got {name}=({type(X).__name__}, {type(y).__name__}), but expected tensors. "
+            "Convert arrays with torch.as_tensor."
+        )
+    if len(X) != len(y) or len(y) == 0:
+        raise ValueError(
+            f"Got {len(X)} inputs and {len(y)} targets in {name}, but expected as many of one "
+            "as of the other, and at least one."
+        )
+
+
+def example_weights(
+    module: nn.Module,
+    loss: Callable[[Any, Any], Tensor],
+    batch: tuple[Any, Tensor],
+    clean_batch: tuple[Any, Tensor],
+    *,
+    meta_gradient: str = "auto",
+    meta_parameters: MetaParameters = None,
+) -> Tensor:
+    r"""Weights of a training batch that would most reduce the loss on a clean batch.
+
+    With per-example losses :math:`f_i` of the training batch and the mean loss :math:`L` of the
+    clean batch, at the module's parameters :math:`\theta`,
+
+    .. math::
+
+        w_i = \frac{\max(u_i, 0)}{\sum_j \max(u_j, 0)}, \qquad
+        u_i = \langle \nabla f_i(\theta), \nabla L(\theta) \rangle,
+
+    which is lines 4 to 10 of Algorithm 1 of [1]_: the meta-gradient through a virtual gradient
+    step is, at :math:`\epsilon = 0`, that inner product times the step's learning rate, and the
+    learning rate cancels in :math:`w`. It is computed without a second-order pass where the
+    module allows.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, in the mode (training or evaluation) in which it is to be used. Any module
+        whose parameters have gradients.
+
+    loss : callable
+        ``loss(output, y)`` returns one loss for each example, shape (n,), or (n, ...), which is
+        averaged over all but the first dimension. If the module returns a tuple, `loss` gets its
+        first element.
+
+    batch : (X, y)
+        The training batch. X is a tensor of shape (n, ...), a dict of such tensors (passed as
+        keyword arguments), or a tuple of them (passed as positional arguments); y is a tensor of
+        shape (n, ...). On the module's device.
+
+    clean_batch : (X, y)
+        Examples whose labels are trusted, of the same form, with m of them.
+
+    meta_gradient : {"auto", "layerwise", "forward", "double_backward", "finite_difference"}, \
+            default="auto"
+        How the slopes :math:`u_i` are computed. ``"layerwise"`` is the fastest, for modules whose
+        examples do not interact; ``"forward"`` (forward-mode differentiation) takes almost any
+        module; ``"double_backward"`` is there for comparison and for what is left; all three are
+        exact. ``"finite_difference"`` is not, and takes all. ``"auto"`` takes the first of them
+        that is right for the module, which is found out once for a module and a `loss` object.
+
+    meta_parameters : None, str, list of str or callable, default=None
+        Parameters :math:`\theta` that the inner product runs over: None for all, ``"last"`` for
+        those of the last layer (the last module registered that has parameters), a name or a
+        pattern such as ``"classifier.*"``, a list of these, or a callable
+        ``(name, parameter) -> bool``. Restricting them makes the weights cheaper, since nothing
+        below has to be differentiated, and approximate.
+
+    Returns
+    -------
+    weights : torch.Tensor of shape (n,)
+        Non-negative, of the losses' dtype, without a graph. They sum to 1, or are all 0 when no
+        example of the batch would reduce the clean loss.
+
+    Raises
+    ------
+    TypeError
+        If `module` is no module, or a batch is not a pair of tensors.
+    ValueError
+        If a batch is empty or its lengths differ, the loss is not one for each example, a loss
+        is not finite, `meta_gradient` is unknown or a way that the module cannot take, or no
+        parameter that `meta_parameters` names requires a gradient.
+
+    Notes
+    -----
+    The module, its buffers, gradients and modes, and the global generators are afterwards as they
+    were. The training batch sees the dropout masks that the next forward of the module would
+    draw; the clean batch has masks of its own.
+
+    References
+    ----------
+    .. [1] M. Ren, W. Zeng, B. Yang, R. Urtasun. Learning to Reweight Examples for Robust Deep
+       Learning. ICML 2018. https://arxiv.org/abs/1803.09050
+
+    Examples
+    --------
+    A linear model, in which the third label is wrong:
+
+    >>> import torch
+    >>> from sklearn_l2rw import example_weights
+    >>> model = torch.nn.Linear(1, 2, bias=False)
+    >>> _ = torch.nn.init.zeros_(model.weight)
+    >>> loss = torch.nn.CrossEntropyLoss(reduction="none")
+    >>> X, y = torch.tensor([[1.0], [-1.0], [2.0]]), torch.tensor([1, 0, 0])
+    >>> X_clean, y_clean = torch.tensor([[1.0], [-1.0]]), torch.tensor([1, 0])
+    >>> example_weights(model, loss, (X, y), (X_clean, y_clean))
+    tensor([0.5000, 0.5000, 0.0000])
+
+    In a training loop, ``(weights * loss(model(X), y)).sum().backward()`` is the weighted step.
+
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"Got module of type {type(module).__name__}, but expected a torch.nn.Module instance."
+        )
+    if meta_gradient not in META_GRADIENTS:
+        raise ValueError(
+            f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
+        )
+    _check_batch(batch, "batch")
+    _check_batch(clean_batch, "clean_batch")
+    objective = _Objective(module, loss)
+    parameters = {
+        f"module.{name}": p for name, p in select_parameters(module, meta_parameters).items()
+    }
+    if not parameters:
+        raise ValueError(
+            "Got a module without a parameter that requires a gradient, but the weights come from "
+            "gradients. Unfreeze at least one parameter."
+        )
+    with torch.inference_mode(False), torch.enable_grad(), no_trace(objective):
+        plan = _plan_for(objective, batch, clean_batch, parameters, meta_gradient)
+        found = plan(objective, batch, clean_batch, parameters)
+    if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
+        _plans.pop(module, None)  # a way cannot be held to NaN
+        raise ValueError(
+            "Got losses that are not finite, so no weights can be computed. Check the inputs and "
+            "the module's parameters for NaN and infinity."
+        )
+    return normalize(found.slopes)

@@ -1,0 +1,1 @@
+"""What y means, and what the loss gets."""

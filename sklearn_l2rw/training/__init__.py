@@ -1,0 +1,1 @@
+"""skorch's seams, from `fit` to the weighted step."""
