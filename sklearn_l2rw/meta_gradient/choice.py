@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from .algorithm import Weighed
 from .graph import forward_on_graph, inputs_first
 from .layers import has_backward_hooks, layerwise, merged
 from .state import gradients_untouched, no_trace, perturbed
 from .ways import (
     Method,
-    Weighed,
     along,
     by_backward,
     by_grad,
@@ -295,3 +295,27 @@ def _report(plan: Plan, reasons: str) -> None:
         )
     else:
         _logger.info("The meta-gradient is computed by %s. %s", plan.name, reasons)
+
+
+class Chooser:
+    """Computes slopes by the way that is right for a module; chosen anew in another situation."""
+
+    def __init__(self, meta_gradient: str) -> None:
+        self.meta_gradient = meta_gradient
+        self._plan: Plan | None = None
+        self._chosen_for: tuple[bool, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the way in use."""
+        return self._plan.name if self._plan else ""
+
+    def __call__(
+        self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    ) -> Weighed:
+        """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
+        now = situation(objective)
+        if self._plan is None or now != self._chosen_for:
+            self._chosen_for = now
+            self._plan = choose_plan(objective, batch, clean_batch, parameters, self.meta_gradient)
+        return self._plan(objective, batch, clean_batch, parameters)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+# Held while torch's global generators are not where the user left them.
+GENERATORS = RLock()
 
 
 def _accelerator_devices(module: nn.Module) -> list[torch.device]:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
+from .algorithm import Weighed
 from .state import gradients_untouched, no_trace
 
 
@@ -32,20 +33,6 @@ class Pass(NamedTuple):
     slopes: Tensor
     losses: Tensor
     output: Any
-
-
-class Weighed(NamedTuple):
-    """All that a step needs of a training batch and a clean batch.
-
-    ``slopes`` (n,), ``losses`` (n,), the module's output, the mean clean loss, and
-    ``backward(weights)``, which adds the gradient of ``sum_i w_i f_i`` to the parameters.
-    """
-
-    slopes: Tensor
-    losses: Tensor
-    output: Any
-    clean_loss: Tensor
-    backward: Callable[[Tensor], None]
 
 
 _ONE_LEVEL = RLock()  # forward mode has one level for all threads

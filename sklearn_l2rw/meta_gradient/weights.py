@@ -9,56 +9,13 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
-from ..nested import own
+from .algorithm import normalize
 from .choice import META_GRADIENTS, Plan, choose_plan, situation
+from .objective import Objective, per_example
 from .parameters import MetaParameters, select_parameters
 from .state import no_trace
 
-
-def normalize(slopes: Tensor) -> Tensor:
-    """Weights of a batch from its slopes: ``max(u, 0)`` over its sum, all 0 where that is 0.
-
-    Equations 8 and 9 of Ren et al. (2018).
-    """
-    positive = slopes.clamp(min=0)
-    # Scaling by the maximum first keeps the sum clear of underflow when gradients are tiny.
-    peak = positive.amax()
-    positive = positive / torch.where(peak > 0, peak, torch.ones_like(peak))
-    total = positive.sum()
-    return positive / torch.where(total > 0, total, torch.ones_like(total))
-
-
-def per_example(losses: Any, n: int) -> Tensor:
-    """Losses of shape (n,), from losses of shape (n, ...) averaged over what follows."""
-    got = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-    if not isinstance(losses, Tensor) or losses.ndim == 0 or len(losses) != n:
-        raise ValueError(
-            f"Got a loss of shape {got} for a batch of {n} examples, but expected one loss for "
-            "each example. Use a loss that does not reduce over the batch: "
-            "torch.nn.CrossEntropyLoss(reduction='none'), for instance."
-        )
-    return losses if losses.ndim == 1 else losses.flatten(1).mean(1)
-
-
-class _Objective(nn.Module):
-    """A module under a loss, as one module: its parameters can be swapped in one place."""
-
-    def __init__(self, module: nn.Module, loss: Callable[[Any, Any], Tensor]) -> None:
-        super().__init__()
-        self.module = module
-        self.loss = loss
-
-    def forward(self, batch: tuple[Any, Any]) -> tuple[Tensor, Any]:
-        X, y = own(batch[0]), batch[1]
-        if isinstance(X, Mapping):
-            output = self.module(**X)
-        elif isinstance(X, (tuple, list)):
-            output = self.module(*X)
-        else:
-            output = self.module(X)
-        first = output[0] if isinstance(output, tuple) else output
-        return per_example(self.loss(first, y), len(y)), output
-
+__all__ = ["example_weights", "normalize", "per_example"]
 
 # Way, and what it was chosen for, of modules seen before. A loss may hold its module, so it is
 # referred to weakly: a strong reference in the value would keep the key alive.
@@ -66,7 +23,7 @@ _plans: WeakKeyDictionary[nn.Module, tuple[Any, Plan]] = WeakKeyDictionary()
 
 
 def _plan_for(
-    objective: _Objective,
+    objective: Objective,
     batch: Any,
     clean_batch: Any,
     parameters: Mapping[str, nn.Parameter],
@@ -220,7 +177,7 @@ def example_weights(
         )
     _check_batch(batch, "batch")
     _check_batch(clean_batch, "clean_batch")
-    objective = _Objective(module, loss)
+    objective = Objective(module, loss)
     parameters = {
         f"module.{name}": p for name, p in select_parameters(module, meta_parameters).items()
     }
