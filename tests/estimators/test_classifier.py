@@ -101,7 +101,7 @@ def test_equals_the_literal_algorithm(
     )
 
     record = Record()
-    settings: dict[str, Any] = {} if max_norm else {"callbacks__gradient_clipping": None}
+    settings: dict[str, Any] = {} if max_norm else {"max_grad_norm": None}
     net = make_net(
         **DOUBLE, **settings, random_state=None, max_epochs=3, callbacks=[("record", record)],
         module__batch_norm=batch_norm, meta_gradient=meta_gradient,
@@ -122,7 +122,7 @@ def test_bound_of_the_clipping() -> None:
     record = Record()
     net = make_net(
         **DOUBLE, random_state=None, callbacks=[("record", record)],
-        callbacks__gradient_clipping__gradient_clip_value=0.05,
+        max_grad_norm=0.05,
     )  # fmt: skip
     torch.manual_seed(SEED)
     net.fit(X, Y_NOISY)

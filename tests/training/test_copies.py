@@ -58,7 +58,7 @@ def test_unfitted_copies() -> None:
 
 
 def test_clone_is_unfitted_and_fits_the_same() -> None:
-    net = make_net(clean_batch_size=3, callbacks__gradient_clipping=None).fit(X, Y)
+    net = make_net(clean_batch_size=3, max_grad_norm=None).fit(X, Y)
     other = clone(net)
     assert not other.initialized_
     assert other.get_params()["clean_batch_size"] == 3

@@ -37,6 +37,6 @@ class Cubed(MLP):
 
 
 def test_divergence_names_epoch_and_batch() -> None:
-    net = make_net(Cubed, lr=1e20, callbacks__gradient_clipping=None, max_epochs=5)
+    net = make_net(Cubed, lr=1e20, max_grad_norm=None, max_epochs=5)
     with pytest.raises(ValueError, match=r"epoch \d+, batch \d+.*lr.*clipping"):
         net.fit(X, Y)

@@ -213,7 +213,7 @@ def test_kind_of_estimator() -> None:
     assert is_classifier(net)
     assert isinstance(net, L2RWMixin)
     assert "clean_batch_size" in net.get_params()
-    assert net.get_params()["callbacks__gradient_clipping"].gradient_clip_value == 1
+    assert net.get_params()["max_grad_norm"] == 1
 
 
 def test_score_and_probabilities() -> None:

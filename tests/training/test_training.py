@@ -83,7 +83,7 @@ def test_a_fit_equals_the_literal_algorithm(name: str, way: str) -> None:
         max_epochs=1,
         batch_size=BATCH,
         iterator_train__shuffle=False,
-        callbacks__gradient_clipping=None,
+        max_grad_norm=None,
         verbose=0,
     )
     try:
