@@ -8,11 +8,11 @@ from .estimators.mixin import L2RWMixin
 from .estimators.mlp import MLP
 from .estimators.multilabel import L2RWMultilabelClassifier
 from .estimators.regressor import L2RWRegressor
-from .inspection.health_display import TrainingHealthDisplay
 from .inspection.image_grid import ExampleGridDisplay
 from .inspection.label_errors import rank_label_errors
-from .inspection.weight_display import ExampleWeightsDisplay
+from .inspection.training_health_display import TrainingHealthDisplay
 from .inspection.weight_history_display import WeightHistoryDisplay
+from .inspection.weights_display import ExampleWeightsDisplay
 from .meta_gradient.weights import example_weights
 
 __all__ = [

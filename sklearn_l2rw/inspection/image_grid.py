@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +11,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..data.arrays import to_numpy
-from .display_axes import as_weight, check_matplotlib, grid_within
-from .display_inputs import as_classes, as_weights, check_rows
-from .recorded import recorded
+from .axes import as_weight, grid_within
+from .display import Display
+from .fitted import recorded
+from .groups import as_classes, as_weights, check_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 MAX_COLUMNS = 8
 SHAPES = "(n, h, w), (n, 1, h, w), (n, 3, h, w), (n, h, w, 1) or (n, h, w, 3)"
 
 
-class ExampleGridDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class ExampleGridDisplay(Display):
     """The images that training trusted least and most, with their labels and weights.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`.
@@ -33,13 +35,10 @@ class ExampleGridDisplay:
     images : ndarray of shape (2, k, h, w) or (2, k, h, w, 3)
         The images of least weight, then those of greatest. Grey ones have any range; colours are
         in [0, 1].
-
     weights : ndarray of shape (2, k)
         Their weights, relative to uniform.
-
     labels : list of list of str, default=None
         Name of the label of each image, as nested as the weights. None where there are none.
-
     indices : ndarray of int of shape (2, k), default=None
         Rows of the images in what was given. From the least weight on, and from the greatest
         on; rows of equal weight are in the order in which they were given.
@@ -48,10 +47,8 @@ class ExampleGridDisplay:
     ----------
     axes_ : ndarray of matplotlib Axes of shape (2, k)
         The axes of each image.
-
     images_ : list of matplotlib AxesImage
         The images drawn, first those of least weight.
-
     figure_ : matplotlib Figure
         The figure of the axes.
 
@@ -76,22 +73,10 @@ class ExampleGridDisplay:
 
     """
 
-    axes_: NDArray[Any]
-    images_: list[AxesImage]
-    figure_: Figure
-
-    def __init__(
-        self,
-        *,
-        images: NDArray[Any],
-        weights: NDArray[np.float64],
-        labels: list[list[str]] | None = None,
-        indices: NDArray[np.intp] | None = None,
-    ) -> None:
-        self.images = images
-        self.weights = weights
-        self.labels = labels
-        self.indices = indices
+    images: NDArray[Any]
+    weights: NDArray[np.float64]
+    labels: list[list[str]] | None = None
+    indices: NDArray[np.intp] | None = None
 
     @classmethod
     def from_estimator(
@@ -110,22 +95,9 @@ class ExampleGridDisplay:
         ----------
         estimator : estimator
             Fitted with ``record_weights`` on; or a pipeline that ends in one, or a fitted search.
-
-        images : array-like of shape (n_samples, h, w)
-            Images of the rows that `fit` was given, in the same order. May have a dimension of
-            1 or 3 colour channels besides, as the second or the last.
-
-        y : array-like of shape (n_samples,), default=None
-            Their labels, which are written above them.
-
-        k : int, default=8
-            Number of images of least weight, and of greatest.
-
-        class_names : sequence of str of shape (n_classes,), default=None
-            Names of the sorted labels. None stands for the labels themselves.
-
-        ax : matplotlib Axes, default=None
-            Axes whose place the images take. None makes a new figure.
+        images, y, k, class_names, ax
+            As :meth:`from_predictions` takes them: images and labels of the rows that `fit` was
+            given, in the same order.
 
         Returns
         -------
@@ -133,8 +105,7 @@ class ExampleGridDisplay:
             With all images and numbers that are drawn.
 
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        weights = recorded(estimator, "example_weights_", "set record_weights=True")
+        weights = recorded(estimator, "example_weights_")
         return cls.from_predictions(weights, images, y, k=k, class_names=class_names, ax=ax)
 
     @classmethod
@@ -155,21 +126,16 @@ class ExampleGridDisplay:
         weights : array-like of shape (n_samples,)
             Weights of at least 0, relative to uniform: 1 is what uniform weighting would give.
             Rows whose weight is NaN were never weighed, and are left out.
-
         images : array-like of shape (n_samples, h, w)
             Images. May have a dimension of 1 or 3 colour channels besides, as the second or the
             last. Colours that are neither bytes nor in [0, 1] are scaled to fit, those of all
             images alike.
-
         y : array-like of shape (n_samples,), default=None
             Their labels, which are written above them.
-
         k : int, default=8
             Number of images of least weight, and of greatest.
-
         class_names : sequence of str of shape (n_classes,), default=None
             Names of the sorted labels. None stands for the labels themselves.
-
         ax : matplotlib Axes, default=None
             Axes whose place the images take. None makes a new figure.
 
@@ -179,42 +145,25 @@ class ExampleGridDisplay:
             With all images and numbers that are drawn.
 
         """
-        check_matplotlib(f"{cls.__name__}.from_predictions")
-        numbers = as_weights(weights, ndim=1)
+        numbers = as_weights(weights, "example_weights_")
         pixels = to_numpy(images)
         check_rows(pixels, len(numbers), "images")
         indices = _extremes(numbers, k)
-        labels = None
-        if y is not None:
-            codes, names = as_classes(y, len(numbers), class_names)
+        labels, classes = None, as_classes(y, len(numbers), class_names)
+        if classes is not None:
+            codes, names = classes
             # A bare number above an image would leave open what it is.
             word = "label " if class_names is None and to_numpy(y).dtype.kind in "iuf" else ""
             labels = [[word + names[code] for code in row] for row in codes[indices]]
-        elif class_names is not None:
-            raise ValueError("Got class_names without y, but expected both. Give y as well.")
         chosen = _as_pixels(pixels, indices)
         return cls(images=chosen, weights=numbers[indices], labels=labels, indices=indices).plot(ax)
 
-    def plot(self, ax: Axes | None = None) -> ExampleGridDisplay:
-        """Draw the display.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes whose place the images take. None makes a new figure.
-
-        Returns
-        -------
-        display : ExampleGridDisplay
-            The display itself.
-
-        """
+    def _draw(self, ax: Axes | None) -> None:
         k = self.weights.shape[1]
         columns = min(k, MAX_COLUMNS)
         rows = -(-k // columns)
         size = (0.6 + 1.15 * columns, 2 * rows * (1.25 if self.labels is None else 1.5))
-        caller = f"{type(self).__name__}.plot"
-        self.figure_, grid = grid_within(ax, (2 * rows, columns), size, caller)
+        self.figure_, grid = grid_within(ax, (2 * rows, columns), size)
         panels = grid.subplots(squeeze=False).reshape(2, rows * columns)
         for spare in panels[:, k:].ravel():
             spare.remove()
@@ -222,11 +171,10 @@ class ExampleGridDisplay:
         self._draw_images()
         for first, name in zip(self.axes_[:, 0], ("least weight", "greatest weight"), strict=True):
             first.set_ylabel(name)
-        return self
 
     def _draw_images(self) -> None:
         scale = {"cmap": "gray", "vmin": self.images.min(), "vmax": self.images.max()}
-        self.images_ = []
+        self.images_: list[AxesImage] = []
         for row, i in np.ndindex(self.axes_.shape):
             panel: Any = self.axes_[row, i]
             self.images_.append(panel.imshow(self.images[row, i], **scale))
@@ -252,17 +200,15 @@ def _extremes(weights: NDArray[np.float64], k: int) -> NDArray[np.intp]:
 
 def _as_pixels(images: NDArray[Any], indices: NDArray[np.intp]) -> NDArray[Any]:
     """Chosen images, of shape (2, k, h, w), or (2, k, h, w, 3) with colours in [0, 1]."""
-    coloured = images.ndim == 4
-    channels_last = coloured and images.shape[3] in (1, 3)
-    if not (images.ndim == 3 or channels_last or (coloured and images.shape[1] in (1, 3))):
+    pixels = images[..., None] if images.ndim == 3 else images
+    if pixels.ndim == 4 and pixels.shape[3] not in (1, 3):
+        pixels = np.moveaxis(pixels, 1, -1)
+    if pixels.ndim != 4 or pixels.shape[3] not in (1, 3):
         raise ValueError(
             f"Got images of shape {images.shape}, but expected {SHAPES}. Reshape flat rows with "
             "X.reshape(-1, height, width)."
         )
-    chosen = images[indices]
-    if not coloured:
-        return chosen
-    chosen = chosen if channels_last else np.moveaxis(chosen, 2, -1)
+    chosen = pixels[indices]
     return chosen[..., 0] if chosen.shape[-1] == 1 else _as_colors(chosen)
 
 

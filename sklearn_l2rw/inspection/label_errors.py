@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.checks import check_length
 from ..targets.checks import check_known, check_labels
 from ..targets.encoder import Encoder
-from .recorded import recorded
+from .fitted import recorded
 
 _METHODS = ("probability", "weight", "both")
 _ROUNDING = 1e-2  # probabilities may be of half precision, and of many classes
@@ -130,7 +130,7 @@ def _probabilities(estimator: Any, X: Any) -> NDArray[np.float64]:
 
 def _by_weight(estimator: Any, n: int) -> NDArray[np.float64]:
     """Scores of recorded weights; 0 for rows that were never weighed."""
-    weights = recorded(estimator, "example_weights_", "set record_weights=True")
+    weights = recorded(estimator, "example_weights_")
     if len(weights) != n:
         raise ValueError(
             f"Got {n} rows, but the estimator recorded the weights of {len(weights)} in its last "

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .display_axes import (
+from .axes import (
     GREY,
     WEIGHT_LABEL,
     axes_or_new,
-    check_matplotlib,
     figure_of,
     line_style,
     scale_weights,
     whole_ticks,
 )
-from .display_inputs import as_groups, as_weights
-from .recorded import recorded
+from .display import GroupedDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 
-class WeightHistoryDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class WeightHistoryDisplay(GroupedDisplay):
     """Mean weight of groups of examples in each epoch.
 
     Create it with :meth:`from_estimator` or :meth:`from_predictions`. Each line is a class, or
@@ -38,10 +35,8 @@ class WeightHistoryDisplay:
     ----------
     mean_weights : ndarray of shape (n_groups, n_epochs)
         Mean weights, at least 0; NaN where none of the group was weighed.
-
     names : list of str
         Name of each group's class.
-
     flipped : list of bool, default=None
         Whether the labels of each group are wrong. None where that is not known.
 
@@ -49,10 +44,8 @@ class WeightHistoryDisplay:
     ----------
     ax_ : matplotlib Axes
         The axes.
-
     figure_ : matplotlib Figure
         The figure of the axes.
-
     lines_ : list of matplotlib Line2D
         The line of each group.
 
@@ -76,124 +69,15 @@ class WeightHistoryDisplay:
 
     """
 
-    ax_: Axes
-    figure_: Figure
-    lines_: list[Line2D]
-
-    def __init__(
-        self,
-        *,
-        mean_weights: NDArray[np.float64],
-        names: list[str],
-        flipped: list[bool] | None = None,
-    ) -> None:
-        self.mean_weights = mean_weights
-        self.names = names
-        self.flipped = flipped
+    mean_weights: NDArray[np.float64]
+    _attribute = "epoch_example_weights_"
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        y: ArrayLike | None = None,
-        *,
-        flipped: ArrayLike | None = None,
-        class_names: Sequence[str] | None = None,
-        ax: Axes | None = None,
-    ) -> WeightHistoryDisplay:
-        """Draw the mean weights that an estimator learned in each epoch.
+    def _of_groups(cls, weights: list[NDArray[np.float64]], **groups: Any) -> Self:
+        return cls(mean_weights=np.array([_means(group) for group in weights]), **groups)
 
-        Parameters
-        ----------
-        estimator : estimator
-            Fitted with ``record_weights="epochs"``; or a pipeline that ends in one, or a fitted
-            search.
-
-        y : array-like of shape (n_samples,), default=None
-            Labels that `fit` was given, in the same order. None puts all classes together.
-
-        flipped : array-like of bool of shape (n_samples,), default=None
-            Whether each label is wrong, where that is known.
-
-        class_names : sequence of str of shape (n_classes,), default=None
-            Names of the sorted labels. None stands for the labels themselves.
-
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure. The legend is at their right where there are
-            more than four groups.
-
-        Returns
-        -------
-        display : WeightHistoryDisplay
-            With all numbers that are drawn.
-
-        """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        weights = recorded(estimator, "epoch_example_weights_", 'set record_weights="epochs"')
-        return cls.from_predictions(weights, y, flipped=flipped, class_names=class_names, ax=ax)
-
-    @classmethod
-    def from_predictions(
-        cls,
-        weights: ArrayLike,
-        y: ArrayLike | None = None,
-        *,
-        flipped: ArrayLike | None = None,
-        class_names: Sequence[str] | None = None,
-        ax: Axes | None = None,
-    ) -> WeightHistoryDisplay:
-        """Draw the mean weights of each epoch.
-
-        Parameters
-        ----------
-        weights : array-like of shape (n_epochs, n_samples)
-            Weights of at least 0, relative to uniform: 1 is what uniform weighting would give.
-            NaN stands for a row that was not weighed in an epoch, and is left out of its mean.
-
-        y : array-like of shape (n_samples,), default=None
-            Labels. None puts all classes together.
-
-        flipped : array-like of bool of shape (n_samples,), default=None
-            Whether each label is wrong, where that is known.
-
-        class_names : sequence of str of shape (n_classes,), default=None
-            Names of the sorted labels. None stands for the labels themselves.
-
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure. The legend is at their right where there are
-            more than four groups.
-
-        Returns
-        -------
-        display : WeightHistoryDisplay
-            With all numbers that are drawn.
-
-        """
-        check_matplotlib(f"{cls.__name__}.from_predictions")
-        numbers = as_weights(weights, ndim=2)
-        weighed = np.asarray((~np.isnan(numbers)).any(axis=0))
-        groups = as_groups(weighed, y, flipped, class_names)
-        return cls(
-            mean_weights=np.array([_means(numbers[:, group.members]) for group in groups]),
-            names=[group.name for group in groups],
-            flipped=None if flipped is None else [bool(group.flipped) for group in groups],
-        ).plot(ax)
-
-    def plot(self, ax: Axes | None = None) -> WeightHistoryDisplay:
-        """Draw the display.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a new figure.
-
-        Returns
-        -------
-        display : WeightHistoryDisplay
-            The display itself.
-
-        """
-        self.ax_ = ax = axes_or_new(ax, (7.5, 4.5), f"{type(self).__name__}.plot")
+    def _draw(self, ax: Axes | None) -> None:
+        self.ax_ = ax = axes_or_new(ax, (7.5, 4.5))
         self.figure_ = figure_of(ax)
         ax.axhline(1, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
         epochs = np.arange(1, self.mean_weights.shape[1] + 1)
@@ -205,7 +89,6 @@ class WeightHistoryDisplay:
         whole_ticks(ax.xaxis)
         ax.set(xlabel="epoch", ylabel=f"mean {WEIGHT_LABEL}")
         self._draw_legend()
-        return self
 
     def _styles(self) -> list[dict[str, Any]]:
         """Label, colour, dashes and marker of each line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_l2rw.inspection.health_display import TrainingHealthDisplay
 from sklearn_l2rw.inspection.image_grid import ExampleGridDisplay
-from sklearn_l2rw.inspection.weight_display import ExampleWeightsDisplay
+from sklearn_l2rw.inspection.training_health_display import TrainingHealthDisplay
 from sklearn_l2rw.inspection.weight_history_display import WeightHistoryDisplay
-from tests.display_cases import EPOCHS, FLIPPED, IMAGES, WEIGHTS, Fitted, Y, history, no_windows
+from sklearn_l2rw.inspection.weights_display import ExampleWeightsDisplay
+from tests.display_cases import EPOCHS, FLIPPED, IMAGES, WEIGHTS, Fitted, Y, history
 
 Draw = Callable[..., Any]
 DRAW: dict[str, Draw] = {
@@ -30,12 +31,6 @@ DRAW: dict[str, Draw] = {
     "grid": lambda **kw: ExampleGridDisplay.from_predictions(WEIGHTS, IMAGES, Y, k=2, **kw),
 }
 each_display = pytest.mark.parametrize("draw", DRAW.values(), ids=DRAW)
-
-
-@pytest.fixture(autouse=True)
-def _figures() -> Iterator[None]:
-    with no_windows():
-        yield
 
 
 @each_display
@@ -105,12 +100,14 @@ def test_matplotlib_is_missing(draw: Draw, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 MODULES = [
-    "display_axes",
-    "display_inputs",
-    "health_display",
+    "axes",
+    "display",
+    "fitted",
+    "groups",
     "image_grid",
-    "weight_display",
+    "training_health_display",
     "weight_history_display",
+    "weights_display",
 ]
 
 
@@ -163,6 +160,12 @@ def test_epochs_not_recorded(record_weights: bool) -> None:
     net = Fitted(record_weights).fit()
     with pytest.raises(ValueError, match='set record_weights="epochs" and fit again'):
         WeightHistoryDisplay.from_estimator(net, Y)
+
+
+def test_search_without_refit() -> None:
+    search = GridSearchCV(Fitted(), {}, cv=2, scoring=lambda *_: 0.0, refit=False).fit(IMAGES, Y)
+    with pytest.raises(ValueError, match=r"fitted GridSearchCV without.*set refit=True"):
+        ExampleWeightsDisplay.from_estimator(search)
 
 
 def test_estimator_without_history() -> None:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
-from sklearn_l2rw.inspection.health_display import TrainingHealthDisplay
-from tests.display_cases import history, no_windows
-
-
-@pytest.fixture(autouse=True)
-def _figures() -> Iterator[None]:
-    with no_windows():
-        yield
+from sklearn_l2rw.inspection.training_health_display import TrainingHealthDisplay
+from tests.display_cases import history
 
 
 def test_health_numbers() -> None:

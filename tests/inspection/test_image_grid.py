@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,13 +10,7 @@ import pytest
 import torch
 
 from sklearn_l2rw.inspection.image_grid import ExampleGridDisplay
-from tests.display_cases import IMAGES, WEIGHTS, Y, no_windows
-
-
-@pytest.fixture(autouse=True)
-def _figures() -> Iterator[None]:
-    with no_windows():
-        yield
+from tests.display_cases import IMAGES, WEIGHTS, Y
 
 
 def test_grid_numbers() -> None:

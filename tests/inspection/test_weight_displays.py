@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,17 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_l2rw.inspection.display_axes import BLUE, VERMILLION, as_share, as_weight
-from sklearn_l2rw.inspection.weight_display import MAX_DOTS, ExampleWeightsDisplay
+from sklearn_l2rw.inspection.axes import BLUE, VERMILLION, as_share, as_weight
 from sklearn_l2rw.inspection.weight_history_display import WeightHistoryDisplay
-from tests.display_cases import EPOCHS, FLIPPED, WEIGHTS, Y, color, no_windows
-
-
-@pytest.fixture(autouse=True)
-def _figures() -> Iterator[None]:
-    with no_windows():
-        yield
-
+from sklearn_l2rw.inspection.weights_display import MAX_DOTS, ExampleWeightsDisplay
+from tests.display_cases import EPOCHS, FLIPPED, WEIGHTS, Y, color
 
 # Distribution of weights
 
@@ -39,10 +31,16 @@ def test_weights_by_class() -> None:
 
 def test_weights_are_drawn() -> None:
     display = ExampleWeightsDisplay.from_predictions(WEIGHTS, Y)
-    boxes = [(box.get_x(), box.get_width()) for box in display.boxes_]
-    np.testing.assert_allclose(boxes, [(0, 1.5), (1, 1)])
-    ends = np.array([np.asarray(line)[:, 0] for line in display.lines_.get_segments()])
-    np.testing.assert_allclose(ends, display.quantiles_[:, [0, 4]])
+    drawn = {"boxes": 1, "whiskers": 2, "medians": 1, "means": 1, "caps": 0, "fliers": 0}
+    for box, quantiles in zip(display.boxes_, display.quantiles_, strict=True):
+        assert {part: len(artists) for part, artists in box.items()} == drawn
+        ends = [artist.get_xdata().tolist() for artist in box["whiskers"] + box["medians"]]
+        low, left, median, right, high = quantiles
+        assert ends == [[left, low], [right, high], [median, median]]
+        middle = box["boxes"][0].get_path().get_extents()
+        assert (middle.x0, middle.x1) == (left, right)
+    means = [box["means"][0].get_xdata()[0] for box in display.boxes_]
+    assert means == display.means_.tolist()
     dots = [np.sort(np.asarray(dots.get_offsets())[:, 0]).tolist() for dots in display.dots_]
     assert dots == [[0, 0, 1, 3], [0, 2, 2]]
     top, bottom = (np.asarray(dots.get_offsets())[:, 1].mean() for dots in display.dots_)
@@ -57,7 +55,7 @@ def test_weights_by_flipped() -> None:
     assert display.counts_.tolist() == [4, 3]
     assert display.zero_shares_.tolist() == [0, 1]
     assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == ["right", "flipped"]
-    assert [color(box) for box in display.boxes_] == [BLUE, VERMILLION]
+    assert [color(box["boxes"][0]) for box in display.boxes_] == [BLUE, VERMILLION]
 
 
 def test_weights_by_class_and_flipped() -> None:

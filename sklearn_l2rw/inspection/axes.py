@@ -34,19 +34,8 @@ LEGEND_ABOVE: dict[str, Any] = {
 WEIGHT_LABEL = "example weight\n(1 is uniform; log scale above)"
 
 
-def check_matplotlib(caller: str) -> None:
-    """Check that matplotlib, which the package does not require, can be imported."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} requires matplotlib. You can install it with `pip install matplotlib`."
-        ) from error
-
-
-def axes_or_new(ax: Axes | None, size: tuple[float, float], caller: str) -> Axes:
+def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Return the axes that were given, or those of a new figure of a size in inches."""
-    check_matplotlib(caller)
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -66,23 +55,21 @@ def figure_of(ax: Axes) -> Figure:
 
 
 def grid_within(
-    ax: Axes | None, shape: tuple[int, int], size: tuple[float, float], caller: str
+    ax: Axes | None, shape: tuple[int, int], size: tuple[float, float]
 ) -> tuple[Figure, GridSpecBase]:
     """Return a grid of a new figure, or one that takes the place of the axes that were given."""
     given = ax is not None
-    ax = axes_or_new(ax, size, caller)
+    ax = axes_or_new(ax, size)
     figure, spec = figure_of(ax), ax.get_subplotspec()
-    if spec is not None:
-        grid: GridSpecBase = spec.subgridspec(*shape)
-    else:
+    if spec is None:
         place = ax.get_position()
         sides = {"left": place.x0, "right": place.x1, "bottom": place.y0, "top": place.y1}
-        grid = figure.add_gridspec(*shape, **sides)
+        spec = figure.add_gridspec(1, 1, **sides)[0, 0]
     if given:
         ax.set_axis_off()
     else:
         ax.remove()
-    return figure, grid
+    return figure, spec.subgridspec(*shape)
 
 
 def despine(ax: Axes) -> None:
@@ -125,10 +112,9 @@ def as_share(value: float) -> str:
 
 def as_weight(value: float) -> str:
     """Write a weight, in two digits or all those before the point."""
-    for lowest, form in ((9.95, ",.0f"), (0.995, ".1f"), (0.0995, ".2f"), (0.00995, ".3f")):
-        if value >= lowest:
-            return f"{value:{form}}"
-    return f"{value:.1g}"
+    if value >= 9.95:
+        return f"{value:,.0f}"
+    return f"{value:#.2g}" if value >= 0.00995 else f"{value:.1g}"
 
 
 def line_style(position: int) -> dict[str, Any]:

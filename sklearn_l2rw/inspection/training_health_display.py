@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .display_axes import (
-    BLUE,
-    GREY,
-    VERMILLION,
-    check_matplotlib,
-    despine,
-    grid_within,
-    whole_ticks,
-)
-from .recorded import recorded
+from .axes import BLUE, GREY, VERMILLION, despine, grid_within, whole_ticks
+from .display import Display
+from .fitted import recorded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
 KEYS = ("train_loss", "clean_loss", "effective_sample_size", "zero_weights", "zero_batches")
 
 
-class TrainingHealthDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class TrainingHealthDisplay(Display):
     """Losses, effective sample size and zero weights in each epoch.
 
     Create it with :meth:`from_estimator` or :meth:`from_history`. Signs of bad health are an
@@ -39,22 +33,16 @@ class TrainingHealthDisplay:
     ----------
     train_loss : ndarray of shape (n_epochs,)
         Loss of the training batches.
-
     clean_loss : ndarray of shape (n_epochs,)
         Mean loss of the clean batches.
-
     effective_sample_size : ndarray of shape (n_epochs,)
         How many examples carry a batch, in the mean over batches.
-
     zero_weights : ndarray of shape (n_epochs,)
         Share of examples with weight 0, in [0, 1].
-
     zero_batches : ndarray of shape (n_epochs,)
         Number of batches all of whose weights are 0.
-
     batch_size : int, default=None
         Number of examples in the largest batch. None where it is not known.
-
     n_batches : int, default=None
         Number of batches in an epoch. None where it is not known.
 
@@ -62,10 +50,8 @@ class TrainingHealthDisplay:
     ----------
     axes_ : ndarray of matplotlib Axes of shape (2, 2)
         Panels: losses, effective sample size; zero weights, zero batches.
-
     figure_ : matplotlib Figure
         The figure of the panels.
-
     lines_ : dict of str to matplotlib Line2D
         The line of each of the five keys of the history.
 
@@ -90,28 +76,13 @@ class TrainingHealthDisplay:
 
     """
 
-    axes_: NDArray[Any]
-    figure_: Figure
-    lines_: dict[str, Line2D]
-
-    def __init__(
-        self,
-        *,
-        train_loss: NDArray[np.float64],
-        clean_loss: NDArray[np.float64],
-        effective_sample_size: NDArray[np.float64],
-        zero_weights: NDArray[np.float64],
-        zero_batches: NDArray[np.float64],
-        batch_size: int | None = None,
-        n_batches: int | None = None,
-    ) -> None:
-        self.train_loss = train_loss
-        self.clean_loss = clean_loss
-        self.effective_sample_size = effective_sample_size
-        self.zero_weights = zero_weights
-        self.zero_batches = zero_batches
-        self.batch_size = batch_size
-        self.n_batches = n_batches
+    train_loss: NDArray[np.float64]
+    clean_loss: NDArray[np.float64]
+    effective_sample_size: NDArray[np.float64]
+    zero_weights: NDArray[np.float64]
+    zero_batches: NDArray[np.float64]
+    batch_size: int | None = None
+    n_batches: int | None = None
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Axes | None = None) -> TrainingHealthDisplay:
@@ -121,7 +92,6 @@ class TrainingHealthDisplay:
         ----------
         estimator : estimator
             Fitted; or a pipeline that ends in one, or a fitted search.
-
         ax : matplotlib Axes, default=None
             Axes whose place the panels take. None makes a new figure.
 
@@ -131,10 +101,7 @@ class TrainingHealthDisplay:
             With all numbers that are drawn.
 
         """
-        check_matplotlib(f"{cls.__name__}.from_estimator")
-        return cls.from_history(
-            recorded(estimator, "history", "use an estimator of sklearn_l2rw"), ax=ax
-        )
+        return cls.from_history(recorded(estimator, "history"), ax=ax)
 
     @classmethod
     def from_history(
@@ -148,7 +115,6 @@ class TrainingHealthDisplay:
             An entry for each epoch, with the keys ``train_loss``, ``clean_loss``,
             ``effective_sample_size``, ``zero_weights`` and ``zero_batches``. An epoch without one
             of them, like one that was interrupted, leaves a gap.
-
         ax : matplotlib Axes, default=None
             Axes whose place the panels take. None makes a new figure.
 
@@ -158,48 +124,31 @@ class TrainingHealthDisplay:
             With all numbers that are drawn.
 
         """
-        check_matplotlib(f"{cls.__name__}.from_history")
         epochs = list(history)
         _check_epochs(epochs)
         columns = {
             key: np.array([epoch.get(key, np.nan) for epoch in epochs], dtype=np.float64)
             for key in KEYS
         }
-        sizes = [
-            [row["train_batch_size"] for row in epoch.get("batches", ()) if "zero_batches" in row]
-            for epoch in epochs
-        ]
-        known = any(sizes)
+        key = "train_batch_size"
+        sizes = [[row[key] for row in epoch.get("batches", ()) if key in row] for epoch in epochs]
         return cls(
             **columns,
-            batch_size=int(np.concatenate(sizes).max()) if known else None,
-            n_batches=max(map(len, sizes)) if known else None,
+            batch_size=max((size for epoch in sizes for size in epoch), default=None),
+            n_batches=max(map(len, sizes)) or None,
         ).plot(ax)
 
-    def plot(self, ax: Axes | None = None) -> TrainingHealthDisplay:
-        """Draw the display.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes whose place the panels take. None makes a new figure.
-
-        Returns
-        -------
-        display : TrainingHealthDisplay
-            The display itself.
-
-        """
-        self.figure_, grid = grid_within(ax, (2, 2), (9, 5.5), f"{type(self).__name__}.plot")
+    def _draw(self, ax: Axes | None) -> None:
+        self.figure_, grid = grid_within(ax, (2, 2), (9, 5.5))
         self.axes_ = np.asarray(grid.subplots(sharex=True))
         losses, size, weights, batches = self.axes_.ravel()
-        self.lines_ = {}
-        self._draw(losses, "train_loss", "loss", label="training loss", linestyle="--")
-        self._draw(losses, "clean_loss", "loss", label="clean loss", color=VERMILLION)
-        self._draw(size, "effective_sample_size", "effective sample size,\nexamples")
-        self._draw(weights, "zero_weights", "weights that are 0, %", scale=100)
+        self.lines_: dict[str, Line2D] = {}
+        self._draw_line(losses, "train_loss", "loss", label="training loss", linestyle="--")
+        self._draw_line(losses, "clean_loss", "loss", label="clean loss", color=VERMILLION)
+        self._draw_line(size, "effective_sample_size", "effective sample size,\nexamples")
+        self._draw_line(weights, "zero_weights", "weights that are 0, %", scale=100)
         of = "" if self.n_batches is None else f", of {self.n_batches}"
-        self._draw(batches, "zero_batches", f"batches all of whose\nweights are 0{of}")
+        self._draw_line(batches, "zero_batches", f"batches all of whose\nweights are 0{of}")
         losses.legend(frameon=False, fontsize=9)
         self._mark_batch_size(size)
         for panel in (losses, size, batches):
@@ -210,9 +159,10 @@ class TrainingHealthDisplay:
         whole_ticks(batches.yaxis)
         weights.set_xlabel("epoch")
         batches.set_xlabel("epoch")
-        return self
 
-    def _draw(self, panel: Axes, key: str, ylabel: str, *, scale: float = 1, **style: Any) -> None:
+    def _draw_line(
+        self, panel: Axes, key: str, ylabel: str, *, scale: float = 1, **style: Any
+    ) -> None:
         values = scale * getattr(self, key)
         epochs = np.arange(1, len(values) + 1)
         style = {"color": BLUE, "marker": "o", "markersize": 3, "clip_on": False, **style}
@@ -226,14 +176,8 @@ class TrainingHealthDisplay:
         if self.batch_size is not None:
             panel.axhline(self.batch_size, color=GREY, linewidth=0.8, linestyle=":")
             style: dict[str, Any] = {"ha": "right", "va": "bottom", "color": GREY, "fontsize": 9}
-            panel.annotate(
-                f"batch size {self.batch_size:,}",
-                (1, self.batch_size),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 2),
-                textcoords="offset points",
-                **style,
-            )
+            text = f"batch size {self.batch_size:,}"
+            panel.text(1, self.batch_size, text, transform=panel.get_yaxis_transform(), **style)
 
 
 def _check_epochs(epochs: list[Any]) -> None:

@@ -25,14 +25,18 @@ class Group(NamedTuple):
     members: NDArray[np.bool_]
 
 
-def as_weights(weights: ArrayLike, ndim: int) -> NDArray[np.float64]:
+# Attributes of a fitted estimator, and what the dimensions of its weights are.
+_SHAPES = {"example_weights_": "(n_samples,)", "epoch_example_weights_": "(n_epochs, n_samples)"}
+
+
+def as_weights(weights: ArrayLike, attribute: str) -> NDArray[np.float64]:
     """Weights as floats: at least 0, NaN for rows that were never weighed, not all NaN."""
     array = to_numpy(weights).astype(np.float64)
-    if array.ndim != ndim:
-        expected = "(n_samples,)" if ndim == 1 else "(n_epochs, n_samples)"
+    expected = _SHAPES[attribute]
+    if array.ndim != expected.count("n_"):
         raise ValueError(
             f"Got weights of shape {array.shape}, but expected {expected}: the attribute "
-            f"{'example_weights_' if ndim == 1 else 'epoch_example_weights_'} of an estimator."
+            f"{attribute} of an estimator."
         )
     if np.isinf(array).any() or (array < 0).any():
         raise ValueError(
@@ -58,8 +62,14 @@ def check_rows(given: Any, n_samples: int, name: str) -> None:
 
 def as_classes(
     y: Any, n_samples: int, class_names: Sequence[str] | None
-) -> tuple[NDArray[np.intp], list[str]]:
-    """Positions of the rows' labels among the sorted ones, and a name for each of these."""
+) -> tuple[NDArray[np.intp], list[str]] | None:
+    """Positions of the rows' labels among the sorted ones, and a name for each; None without y."""
+    if y is None:
+        if class_names is not None:
+            raise ValueError(
+                "Got class_names without y, but expected both. Give y, or no class_names."
+            )
+        return None
     labels = check_labels(y, "y")
     check_rows(labels, n_samples, "y")
     if labels.dtype.kind == "f" and type_of_target(labels).startswith("continuous"):
@@ -96,36 +106,17 @@ def _as_flipped(flipped: Any, n_samples: int) -> NDArray[np.bool_]:
 def as_groups(
     weighed: NDArray[np.bool_], y: Any, flipped: Any, class_names: Sequence[str] | None
 ) -> list[Group]:
-    """Groups of rows: by class, by flipped, by both, or all rows in one.
+    """Weighed rows by class, by flipped, by both, or all in one; right labels before flipped ones.
 
-    Parameters
-    ----------
-    weighed : ndarray of bool of shape (n_samples,)
-        Rows that have weights; the others are in no group.
-    y : array-like of shape (n_samples,) or None
-        Labels given to `fit`.
-    flipped : array-like of bool of shape (n_samples,) or None
-        Whether each label is wrong.
-    class_names : sequence of str or None
-        Names of the sorted labels.
-
-    Returns
-    -------
-    groups : list of Group
-        Sorted by class, and right labels before flipped ones. None is empty.
-
+    No group is empty.
     """
-    if y is None and class_names is not None:
-        raise ValueError("Got class_names without y, but expected both. Give y, or no class_names.")
-    codes, names = np.zeros(len(weighed), dtype=np.intp), ["all"]
-    if y is not None:
-        codes, names = as_classes(y, len(weighed), class_names)
-    groups = [Group(name, None, weighed & (codes == i)) for i, name in enumerate(names)]
-    if flipped is not None:
-        wrong = _as_flipped(flipped, len(weighed))
-        groups = [
-            Group(name, state, members & (wrong == state))
-            for name, _, members in groups
-            for state in (False, True)
-        ]
+    n_samples = len(weighed)
+    everything = np.zeros(n_samples, dtype=np.intp), ["all"]
+    codes, names = as_classes(y, n_samples, class_names) or everything
+    wrong = None if flipped is None else _as_flipped(flipped, n_samples)
+    groups = [
+        Group(name, state, weighed & (codes == i) & (state is None or wrong == state))
+        for i, name in enumerate(names)
+        for state in ([None] if wrong is None else [False, True])
+    ]
     return [group for group in groups if group.members.any()]
