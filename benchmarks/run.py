@@ -29,7 +29,6 @@ from joblib import Parallel, delayed, effective_n_jobs
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from benchmarks import results
 from benchmarks.data.errors import DataError
 from benchmarks.data.loaders import load
 from benchmarks.experiments import EXPERIMENTS, PRESETS
@@ -38,6 +37,7 @@ from benchmarks.experiments.preset import Job, Preset, Row
 from benchmarks.experiments.training_run import Scores, choose_lr, next_lr
 from benchmarks.methods import ARMS, is_installed, tuned_as
 from benchmarks.methods.others import MissingPackageError
+from benchmarks.reporting import results
 
 
 class StoppedError(BaseException):

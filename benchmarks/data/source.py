@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.problems import FloatArray, IntArray
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,10 @@ class Source:
     def rows(self, indices: IntArray) -> FloatArray:
         """Chosen rows as float32."""
         return ((self.X[indices].astype(np.float32) - self.offset) / self.scale).astype(np.float32)
+
+    def recoded(self, codes: Mapping[int, int]) -> Source:
+        """Keep the classes that have a code, which become their labels; others become -1."""
+        y = np.full_like(self.y, -1)
+        for label, code in codes.items():
+            y[self.y == label] = code
+        return replace(self, y=y)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from benchmarks.data.faults import evenly, take
-from benchmarks.data.source import Source
-from benchmarks.problems import FloatArray, IntArray
+from benchmarks.data.source import FloatArray, IntArray, Source
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from sklearn.model_selection import cross_val_predict
 
 from benchmarks.data.task import Task
 from benchmarks.experiments.images import noisy_task
+from benchmarks.experiments.measures import measured
 from benchmarks.experiments.preset import Job, Preset, Row
 from benchmarks.experiments.training_run import FAILURES, quiet
-from benchmarks.measures import measured
 from benchmarks.methods import fit
 from benchmarks.methods.others import import_cleanlab
 from benchmarks.methods.setting import Setting
@@ -23,13 +23,14 @@ from sklearn_l2rw import rank_label_errors
 
 Scores = dict[str, NDArray[Any]]  # by name; the larger, the more suspicious
 N_FOLDS = 5  # cleanlab's default
+FEW_FOLDS = 3
 N_BINS = 30
 LARGEST = 3.0  # of the histogram of weights
 
 
-def ours(setting: Setting) -> Scores:
+def ours(setting: Setting, arm: str) -> Scores:
     """All rankings of one fit of L2RW: the default one is by probability."""
-    net = fit("l2rw", setting)
+    net = fit(arm, setting)
     X, y, _ = setting.task.with_clean()
     n = len(setting.task.y)
     return {
@@ -49,16 +50,16 @@ def by_probability(setting: Setting, arm: str) -> Scores:
     return {"probability": improbability(net.predict_proba(task.X), task.y)}
 
 
-def cross_validated(setting: Setting) -> Scores:
+def cross_validated(setting: Setting, n_folds: int) -> Scores:
     """By nets that were not trained on the label in question."""
-    proba = _out_of_sample(setting)
+    proba = _out_of_sample(setting, n_folds)
     return {"probability": improbability(proba, setting.task.y)}
 
 
 def cleanlab(setting: Setting) -> Scores:
     """By cleanlab's label quality, of out-of-sample probabilities, in three of its ways."""
     quality = import_cleanlab("rank").get_label_quality_scores
-    y, proba = setting.task.y, _out_of_sample(setting)
+    y, proba = setting.task.y, _out_of_sample(setting, N_FOLDS)
     return {
         "self_confidence": 1 - quality(y, proba),
         "normalized_margin": 1 - quality(y, proba, method="normalized_margin"),
@@ -66,10 +67,10 @@ def cleanlab(setting: Setting) -> Scores:
     }
 
 
-def _out_of_sample(setting: Setting) -> NDArray[Any]:
+def _out_of_sample(setting: Setting, n_folds: int) -> NDArray[Any]:
     """Probabilities of the training rows; clean rows are trained on in each fold."""
     X, y, _ = setting.task.with_clean()
-    proba = cross_val_predict(setting.net(), X, y, cv=N_FOLDS, method="predict_proba")
+    proba = cross_val_predict(setting.net(), X, y, cv=n_folds, method="predict_proba")
     return np.asarray(proba[: len(setting.task.y)])
 
 
@@ -78,11 +79,13 @@ ARMS: dict[str, Callable[[Setting], Scores]] = {
         arm: partial(by_probability, arm=arm)
         for arm in ("unweighted", "fine_tuned", "fine_tuned_slowly")
     },
-    "cross_validated": cross_validated,
+    "cross_validated": partial(cross_validated, n_folds=N_FOLDS),
+    "cross_validated_3": partial(cross_validated, n_folds=FEW_FOLDS),
     "cleanlab": cleanlab,
-    "l2rw": ours,
+    **{arm: partial(ours, arm=arm) for arm in ("l2rw", "l2rw_last")},
 }
-LIKE = {"cross_validated": "unweighted", "cleanlab": "unweighted"}  # whose learning rate
+LIKE = dict.fromkeys(("cross_validated", "cross_validated_3", "cleanlab"), "unweighted")
+"""Arms that take the learning rate of another one."""
 
 
 def judge(scores: Scores, task: Task) -> dict[str, dict[str, float]]:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from benchmarks.data.task import Task
+from benchmarks.experiments.measures import measured
 from benchmarks.experiments.preset import Job, Point, Preset, Row
 from benchmarks.experiments.training_run import quiet
-from benchmarks.measures import measured
 from benchmarks.methods import fit
 from benchmarks.methods.setting import Setting
 from benchmarks.methods.training import Training

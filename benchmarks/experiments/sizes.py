@@ -232,7 +232,10 @@ SCALING = {
     ),
 }  # fmt: skip
 
-_SCORES = ("unweighted", "fine_tuned", "fine_tuned_slowly", "cleanlab", "l2rw")
+_SCORES = (
+    "unweighted", "fine_tuned", "fine_tuned_slowly", "cross_validated_3", "cleanlab", "l2rw",
+    "l2rw_last",
+)  # fmt: skip
 
 LABEL_ERRORS = {
     "quick": Preset(

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from benchmarks.data.task import Task, held_out
+from benchmarks.experiments.measures import held_out_score, measured, score
 from benchmarks.experiments.preset import Experiment, Job, Preset, Row
-from benchmarks.measures import held_out_score, measured, score
 from benchmarks.methods import fit
 from benchmarks.methods.setting import Setting
 

@@ -15,6 +15,7 @@ from typing import Any
 from imblearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.data.task import Task
 from benchmarks.methods import others
 from benchmarks.methods.losses import (
     BalancedBatches,
@@ -148,9 +149,7 @@ ARMS: dict[str, Arm] = {
     "l2rw_last": Arm(
         partial(l2rw, meta_parameters="last"), "L2RW by the last layer alone", takes_clean=True
     ),
-    "l2rw_bare": Arm(
-        partial(l2rw, callbacks__gradient_clipping=None), "L2RW, unclipped", takes_clean=True
-    ),
+    "l2rw_bare": Arm(partial(l2rw, max_grad_norm=None), "L2RW, unclipped", takes_clean=True),
 }
 OURS = tuple(name for name in ARMS if name.startswith("l2rw"))
 
@@ -180,9 +179,13 @@ def make(name: str, setting: Setting) -> Any:
 
 def fit(name: str, setting: Setting) -> Any:
     """Make an arm's estimator, and fit it on all that there is to train on."""
-    estimator = make(name, setting)
-    X, y, clean_mask = setting.task.with_clean()
-    if not ARMS[name].takes_clean:
+    return fit_on(make(name, setting), setting.task, takes_clean=ARMS[name].takes_clean)
+
+
+def fit_on(estimator: Any, task: Task, *, takes_clean: bool) -> Any:
+    """Fit an estimator on all rows of a task, and tell it which are clean if it takes that."""
+    X, y, clean_mask = task.with_clean()
+    if not takes_clean:
         return estimator.fit(X, y)
     key = "net__clean_mask" if isinstance(estimator, Pipeline) else "clean_mask"
     return estimator.fit(X, y, **{key: clean_mask})

@@ -12,8 +12,10 @@ import torch
 from skorch.callbacks import LRScheduler
 from torch import Tensor, nn
 
-from benchmarks.nets import LeNet, LeNet5, LeNet5Color, ResNet32
-from benchmarks.wide_resnet import WideResNet
+from benchmarks.nets import small
+from benchmarks.nets.residual import ResNet32
+from benchmarks.nets.small import LeNet, LeNet5, LeNet5Color
+from benchmarks.nets.wide_resnet import WideResNet
 from sklearn_l2rw import MLP
 
 NetFactory = Callable[[], nn.Module]
@@ -87,6 +89,7 @@ NETS: dict[str, Callable[[int, int], nn.Module]] = {
     "lenet5": lambda n_outputs, _: LeNet5(n_outputs),
     "lenet5_color": lambda n_outputs, _: LeNet5Color(n_outputs),
     "mlp": _mlp,
+    "mlp_256_128": lambda n_outputs, n_features: small.MLP(n_features, n_outputs),
     "resnet8": lambda n_outputs, _: ResNet32(n_outputs, width=8, blocks=1),
     "resnet32": lambda n_outputs, _: ResNet32(n_outputs),
     "wrn": lambda n_outputs, _: WideResNet(n_outputs),

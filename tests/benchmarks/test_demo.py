@@ -1,126 +1,77 @@
-"""The demo's own code, on tiny data."""
+"""The demo's own code, on few steps."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from skorch import NeuralNetClassifier
 
-from benchmarks import demo, rare_class
-from benchmarks.arms import ARMS, Training, error_on, l2rw
-from benchmarks.demo_figure import draw
-from benchmarks.experiments import EXPERIMENTS
-from benchmarks.methods import training
-from benchmarks.nets import LeNet5
-from benchmarks.problems import Problem, make_problem, uniform_flip
+from benchmarks import demo
+from benchmarks.methods import ARMS
+from benchmarks.reporting.demo_figure import draw
 
-TINY = Training(LeNet5, n_steps=2, batch_size=20)
+LAST = "imbalance and noise"
 
 
-def tiny(noise_rate: float = 0.2) -> Problem:
-    """Images that carry their row number in the first pixel."""
-    rng = np.random.RandomState(0)
-    X = rng.rand(120, 1, 28, 28).astype(np.float32)
-    X[:, 0, 0, 0] = np.arange(120)
-    y = np.repeat(np.array([4, 9], dtype=np.int64), 60)
-    return make_problem(X, y, n_train={4: 10, 9: 40}, n_clean=6, noise_rate=noise_rate, seed=1)
+@pytest.fixture
+def _few_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(demo, "TRAINING", replace(demo.TRAINING, n_steps=2, n_steps_ours=2))
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
-def test_sizes_and_noise_rate_are_exact() -> None:
-    data = tiny()
-    rows = data.X[:, 0, 0, 0].astype(int)
-    truth = (rows >= 60).astype(int)  # 4 is coded 0, 9 is coded 1
-    assert np.bincount(truth).tolist() == [10, 40]
-    np.testing.assert_array_equal(data.y != truth, data.flipped)
-    assert data.flipped.sum() == 10
-    assert np.bincount(data.y_clean).tolist() == [6, 6]
-    assert np.bincount(data.y_test).tolist() == [14, 14]
+def test_the_problems_are_those_that_are_described() -> None:
+    for problem, n_fours, n_wrong in (("imbalance", 8, 0), (LAST, 30, 99)):
+        task = demo.split(problem, 0)
+        assert np.bincount(task.y_true).tolist() == [n_fours, 300]  # 4 is coded 0, 9 is coded 1
+        assert np.sum(task.y != task.y_true) == n_wrong
+        assert set(np.bincount(task.y_clean).tolist()) == {5 if problem == "imbalance" else 10}
+        assert len(set(np.bincount(task.y_test).tolist())) == 1
 
 
-def test_parts_share_no_row() -> None:
-    data = tiny()
-    rows = [set(X[:, 0, 0, 0].tolist()) for X in (data.X, data.X_clean, data.X_test)]
-    assert not rows[0] & rows[1]
-    assert not rows[0] & rows[2]
-    assert not rows[1] & rows[2]
-    X, _ = data.with_clean()
-    assert set(X[:, 0, 0, 0].tolist()) == rows[0] | rows[1]
-
-
-def test_uniform_flip_keeps_no_true_label_and_is_reproducible() -> None:
-    y = np.arange(100, dtype=np.int64) % 5
-    noisy, flipped = uniform_flip(y, 0.37, 5, np.random.RandomState(3))
-    again, _ = uniform_flip(y, 0.37, 5, np.random.RandomState(3))
-    assert flipped.sum() == 37
-    assert (noisy[flipped] != y[flipped]).all()
-    assert (noisy[~flipped] == y[~flipped]).all()
-    assert set(noisy) <= set(range(5))
-    np.testing.assert_array_equal(noisy, again)
-
-
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.usefixtures("_few_steps")
+@pytest.mark.parametrize("arm", demo.ARMS)
 def test_each_arm_trains_and_predicts(arm: str) -> None:
-    data = tiny()
-    estimator = ARMS[arm](data, TINY, 0.01, 0)
-    assert 0 <= error_on(estimator, data) <= 100
-    net = estimator[-1] if hasattr(estimator, "steps") else estimator
-    assert isinstance(net, NeuralNetClassifier)
+    row = demo.run(LAST, arm, 0.01, 0)
+    assert 0 <= row["error"] <= 100
+    assert ("weights" in row) == (arm == "l2rw")
 
 
-def test_learned_weights_cover_all_examples() -> None:
-    data = tiny()
-    weights = l2rw(data, TINY, 0.01, 0).example_weights_
-    assert weights.shape == data.y.shape
+@pytest.mark.usefixtures("_few_steps")
+def test_learned_weights_are_those_of_the_training_rows() -> None:
+    weights = np.array(demo.run(LAST, "l2rw", 0.01, 0)["weights"])
+    assert weights.shape == (330,)
     assert (weights >= 0).all()
     assert 0.5 < weights.mean() < 1.5  # 1 but for batches without a weight, and unequal batches
 
 
 def test_table_and_figure(tmp_path: Path) -> None:
+    task = demo.split(LAST, 0)
     rows = [
         {"problem": problem, "arm": arm, "seed": seed, "error": error, "time": 1.25}
         for problem in demo.PROBLEMS
-        for arm in ARMS
+        for arm in demo.ARMS
         for seed, error in enumerate((1.0, 3.0))
     ]
-    data = tiny()
     for row in rows:
-        row["weights"] = np.linspace(0, 3, len(data.y)).tolist()
+        row["weights"] = np.linspace(0, 3, len(task.y)).tolist()
     lines = demo.table(rows).splitlines()
-    assert len(lines) == 2 + len(ARMS)
+    assert len(lines) == 2 + len(demo.ARMS)
     assert lines[-1] == "| l2rw | 2.0 ± 1.0 | 1.2 | 2.0 ± 1.0 | 1.2 |"
     path = tmp_path / "figure.png"
-    draw(rows, data, str(path))
+    draw(rows, task, str(path))
     assert path.stat().st_size > 10_000
 
 
 def test_tuning_does_not_see_the_splits_of_the_table() -> None:
     assert not set(demo.TUNING_SEEDS) & set(range(100))
-    assert all(set(choice) == set(ARMS) for choice in demo.CHOICE.values())
+    assert set(demo.ARMS) <= set(ARMS)
+    assert set(demo.CHOICE) == set(demo.PROBLEMS)
     for choice in demo.CHOICE.values():
-        for lr, batch_size in choice.values():
-            assert lr in demo.LR_GRID
-            assert batch_size in demo.BATCH_SIZES
-
-
-def test_weights_of_a_rare_class(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The figures that are printed are those of the classes: rare examples count for more."""
-    quick = EXPERIMENTS["imbalance-mnist"].presets["quick"]
-    monkeypatch.setattr(rare_class, "PRESET", quick)
-    monkeypatch.setattr(rare_class, "MAJORITY", 0.9)
-    steps = training.Training("lenet5", 60, 60, 100, lrs=(0.01,))
-    monkeypatch.setattr(rare_class, "TRAINING", steps)
-    threads = torch.get_num_threads()
-    try:
-        rare_class.main(["--output", str(tmp_path / "weights.png")])
-    finally:
-        torch.set_num_threads(threads)
-    nines, fours, ratio, _ = capsys.readouterr().out.splitlines()
-    assert nines.startswith("355 nines: mean weight 0.")
-    assert fours.startswith("35 fours: mean weight ")
-    found = float(fours.split()[-1]) / float(nines.split()[-1])
-    assert int(ratio.split()[-2]) == pytest.approx(found, rel=0.1)
-    assert found > 2
-    assert (tmp_path / "weights.png").stat().st_size > 5000
+        assert tuple(choice) == demo.ARMS
+        assert set(choice.values()) <= set(demo.TRAINING.lrs)

@@ -1,4 +1,4 @@
-"""The runner of the benchmarks: what is run, resumed, written down and refused."""
+"""The runner: what it writes down, goes on with, and refuses."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from joblib import delayed, parallel_config, register_parallel_backend
 from joblib.parallel import ThreadingBackend
 
-from benchmarks import results
 from benchmarks import run as runner
 from benchmarks.data import loaders
-from benchmarks.experiments import EXPERIMENTS, PRESETS, label_errors, scaling, training_run
+from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.preset import Job
-from benchmarks.experiments.training_run import choose_lr, next_lr, train
-from benchmarks.measures import held_out_score, measured, score
 from benchmarks.methods import ARMS
-from tests.small_benchmarks import TINY, digits_source, tiny_preset, tiny_setting, tiny_task
+from benchmarks.reporting import results
+from tests.small_benchmarks import TINY, digits_source, tiny_preset
 
 NAME = "noise-mnist"
+
+
 ARMS_RUN = ["unweighted", "l2rw"]
 
 
@@ -155,9 +154,6 @@ def test_an_arm_that_fails_is_written_down_as_failed(
     assert not any("measures" in row for row in failed)
 
 
-# -- what is refused --------------------------------------------------------------------------
-
-
 def refusal(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     try:
         status: Any = runner.main(list(command))
@@ -257,30 +253,6 @@ def test_a_missing_data_set_is_said(
     assert not list(tmp_path.glob("*.jsonl")), "nothing is written before there are data"
 
 
-# -- pieces -----------------------------------------------------------------------------------
-
-
-def test_presets_are_as_they_should_be() -> None:
-    for name, experiment in EXPERIMENTS.items():
-        assert set(PRESETS) <= set(experiment.presets)
-        for preset in experiment.presets.values():
-            assert set(preset.arms) <= set(experiment.arms), name
-            assert len({experiment.labels(point) for point in preset.points}) == len(preset.points)
-            assert preset.about
-            assert experiment.measure
-    paper = EXPERIMENTS["imbalance-mnist"].presets["paper"]
-    assert (paper.training.n_steps, paper.training.n_steps_ours) == (8000, 4000)
-    assert (paper.n_train, paper.n_clean, paper.n_seeds) == (5000, 10, 10)
-    assert paper.training.lrs == (0.001,)
-
-
-def test_digest_tells_settings_but_not_sizes() -> None:
-    preset = EXPERIMENTS[NAME].presets["cpu"]
-    assert replace(preset, n_seeds=99, arms=("smote",), points=()).digest() == preset.digest()
-    assert replace(preset, n_clean=99).digest() != preset.digest()
-    assert replace(preset, training=TINY).digest() != preset.digest()
-
-
 def test_arms_without_a_learning_rate_wait_for_none() -> None:
     job = Job("imbalance-mnist", "cpu", "adaboost", {"majority": 0.9}, 0)
     assert runner.tuning_job(job) is None
@@ -292,50 +264,6 @@ def test_arms_without_a_learning_rate_wait_for_none() -> None:
     tuning = runner.tuning_job(scored)
     assert tuning is not None
     assert tuning.arm == "unweighted"
-
-
-def test_a_learning_rate_that_fails_is_not_chosen() -> None:
-    task = tiny_task()
-    experiment = replace(EXPERIMENTS[NAME], task=lambda *_: task)
-    training = replace(TINY, lrs=(1e30, 0.1), n_steps_ours=60)
-    preset = replace(EXPERIMENTS[NAME].presets["quick"], training=training)
-    found = choose_lr(experiment, preset, Job(NAME, "quick", "l2rw", {}, 0), {})
-    assert found["held_out"]["1e+30"] == (100, np.inf)
-    assert found["lr"] < 1
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [
-        ({"0.01": (3, 1), "0.03": (2, 1), "0.1": (4, 1)}, []),
-        ({"0.01": (3, 1), "0.03": (2, 1)}, [0.1]),
-        ({"0.03": (2, 1), "0.01": (2, 0.5)}, [0.003]),  # by the loss, where errors are equal
-        ({"0.01": [2, 1]}, [0.003]),  # as it comes from a file
-        ({"0.0001": (1, 1), "0.0003": (2, 1)}, []),  # the end of the ladder
-        ({"0.3": (2, 1), "1.0": (1, 1)}, []),
-    ],
-)
-def test_the_next_learning_rate(scores: Any, expected: list[float]) -> None:
-    assert next_lr(scores) == expected
-
-
-def test_a_grid_goes_on_until_the_best_is_within(monkeypatch: pytest.MonkeyPatch) -> None:
-    losses = {0.01: 5.0, 0.03: 4.0, 0.1: 3.0, 0.3: 3.5, 1.0: 9.0}
-    tried = []
-
-    def held_out(arm: str, setting: Any) -> tuple[float, float]:
-        tried.append(setting.lr)
-        return losses[setting.lr], 0.0
-
-    monkeypatch.setattr(training_run, "_held_out", held_out)
-    experiment = replace(EXPERIMENTS[NAME], task=lambda *_: tiny_task())
-    training = replace(TINY, lrs=(0.01, 0.03))
-    preset = replace(EXPERIMENTS[NAME].presets["quick"], training=training)
-    job = Job(NAME, "quick", "unweighted", {}, 0)
-    found = choose_lr(experiment, preset, job, {"0.01": [5.0, 0.0]})
-    assert tried == [0.03, 0.1, 0.3]
-    assert found["lr"] == 0.1
-    assert found["held_out"] == {str(lr): (losses[lr], 0.0) for lr in (0.01, 0.03, 0.1, 0.3)}
 
 
 def test_what_is_to_be_done_again() -> None:
@@ -369,77 +297,3 @@ def test_runs_in_parallel(backend: str) -> None:
     with parallel_config(backend=backend):
         found: list[Any] = list(runner._in_parallel(2, tasks))
     assert sorted(found) == list(range(5))
-
-
-def test_held_out_score_counts_classes_alike() -> None:
-    y = np.array([0] * 8 + [1] * 2)
-    proba = np.tile([0.9, 0.1], (10, 1))
-    error, loss = held_out_score(y, proba, np.zeros(10, np.int64))
-    assert error == 50
-    assert loss == pytest.approx(-(np.log(0.9) + np.log(0.1)) / 2)
-
-
-def test_scores_by_hand() -> None:
-    y = np.array([0, 0, 0, 1])
-    p = np.array([0.1, 0.2, 0.6, 0.7])
-    found = score(y, np.c_[1 - p, p], (p > 0.5).astype(np.int64))
-    assert found["error"] == 25
-    assert found["balanced_error"] == pytest.approx(100 / 6)
-    assert found["auc"] == found["average_precision"] == 1
-    assert found["brier"] == pytest.approx(np.mean([0.01, 0.04, 0.36, 0.09]))
-    assert found["f1"] == pytest.approx((0.8 + 2 / 3) / 2)
-    three = score(np.array([0, 1, 2]), np.eye(3), np.array([0, 1, 2]))
-    assert (three["brier"], three["auc"]) == (0, 1)
-
-
-def test_cost_is_measured() -> None:
-    with measured() as cost:
-        block = np.ones(30_000_000)
-    assert 0 < cost.cpu_seconds <= 1.5 * cost.seconds + 1
-    if Path("/proc/self/statm").exists():
-        assert 200 < cost.memory < 400
-    assert block.sum() > 0
-
-
-def test_train_measures_on_the_test_set() -> None:
-    task = tiny_task()
-    preset = replace(EXPERIMENTS[NAME].presets["quick"], training=replace(TINY, n_steps=60))
-    row = train(task, preset, Job(NAME, "quick", "unweighted", {}, 0, lr=0.1))
-    assert row["lr"] == 0.1
-    assert row["measures"]["error"] < 30
-
-
-def test_scores_of_labels() -> None:
-    task = tiny_task()
-    setting = tiny_setting(task, replace(TINY, n_steps=60, n_steps_ours=60))
-    wrong = task.y != task.y_true
-    for name in ("unweighted", "cross_validated", "l2rw"):
-        scores = label_errors.ARMS[name](setting)
-        assert "probability" in scores
-        assert all(len(score) == len(task.y) for score in scores.values())
-        assert label_errors.judge(scores, task)["probability"]["auroc"] > 0.6
-        assert set(scores) >= ({"weight", "both"} if name == "l2rw" else set())
-    perfect = {"oracle": np.where(wrong, 1.0, 0.0)}
-    found = label_errors.judge(perfect, task)["oracle"]
-    assert found == {"auroc": 1.0, "average_precision": 1.0}
-    counts = label_errors.histogram(np.where(wrong, 1.0, 0.1), task)  # weights 0 and 9
-    assert counts["wrong"] == [wrong.sum()] + [0] * (label_errors.N_BINS - 1)
-    assert counts["right"] == [0] * (label_errors.N_BINS - 1) + [(~wrong).sum()]
-
-
-def test_scaling_measures_a_fit() -> None:
-    task = scaling.make_rows(500, 0)
-    assert task.X.shape == (500, 20)
-    assert np.bincount(task.y).tolist() == [450, 50]
-    assert np.bincount(task.y_clean).tolist() == [50, 50]
-    assert scaling.n_steps(1_000_000, 512) == 3 * 1954
-    found = scaling.measure("unweighted", 500, 0, TINY, "cpu")
-    assert found["data_memory"] == pytest.approx(500 * (80 + 8) / 1e6)
-    assert found["fit_time"] > 0
-
-
-@pytest.mark.slow
-def test_scaling_runs_in_a_process_of_its_own() -> None:
-    preset = replace(EXPERIMENTS["scaling"].presets["quick"])
-    row = scaling.run(preset, Job("scaling", "quick", "unweighted", {"rows": 600}, 0))
-    assert set(row["measures"]) == {"fit_time", "cpu_time", "memory", "data_memory"}

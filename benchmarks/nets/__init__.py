@@ -1,0 +1,1 @@
+"""The networks: those of the paper's experiments, and some of other kinds."""

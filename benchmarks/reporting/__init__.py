@@ -1,0 +1,1 @@
+"""From results in files to tables, figures and verdicts on what is claimed of them."""
