@@ -98,6 +98,24 @@ def test_default_size_is_that_of_the_training_batch() -> None:
     assert len(set(rows)) > 1
 
 
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ({"iterator_train__batch_size": 5}, 5),
+        ({"iterator_train__batch_size": 5, "batch_size": 16}, 5),
+        ({"iterator_train__batch_size": 16, "batch_size": 5}, 8),
+        ({"iterator_train__batch_size": -1, "batch_size": 5}, 8),
+        ({"iterator_train__batch_size": 5, "clean_batch_size": 3}, 3),
+        ({"iterator_valid__batch_size": 5}, 8),
+    ],
+)
+def test_default_size_is_that_of_the_batch_in_training_alone(
+    sizes: dict[str, int], expected: int
+) -> None:
+    make_net(Watched, callbacks=[CountSteps()], **sizes).fit(X, Y)
+    assert {len(rows) for rows in clean_rows_by_step()} == {expected}
+
+
 def test_full_training_batch() -> None:
     """skorch's ``batch_size=-1`` stands for all rows: all of the clean set is the clean batch."""
     assert drawn(batch_size=-1, max_epochs=3) == [tuple(range(8))] * 3
