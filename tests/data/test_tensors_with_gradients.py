@@ -34,7 +34,7 @@ def made_of(x: Any) -> Tensor:
 
 
 class TwoInputs(MLP):
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(torch.cat([a, b], 1))
 
 

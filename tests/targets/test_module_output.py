@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sklearn_l2rw import L2RWClassifier
 from tests.small import MLP, blobs, make_net
 
 
@@ -26,7 +25,7 @@ class Headed(MLP):
         return output.softmax(1) if self.softmax else output
 
 
-def fitted(n_classes: int, **settings: Any) -> L2RWClassifier:
+def fitted(n_classes: int, **settings: Any) -> Any:
     X, y = blobs(90, n_classes)
     settings = {"max_epochs": 40, "lr": 0.3, "clean_set": blobs(12, n_classes, seed=1), **settings}
     return make_net(Headed, module__n_classes=n_classes, **settings).fit(X, y)

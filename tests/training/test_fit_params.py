@@ -20,7 +20,7 @@ class Scaled(MLP):
         super().__init__(**sizes)
         self.seen = []
 
-    def forward(self, X: Tensor, scale: float) -> Tensor:
+    def forward(self, X: Tensor, scale: float) -> Tensor:  # type: ignore[override]
         self.seen.append((len(X), scale))
         return super().forward(scale * X)
 

@@ -72,7 +72,7 @@ def longest_step(net: Any, y: Any) -> float:
     states += record.parameters
     flat = [torch.cat([p.reshape(-1) for p in state.values()]) for state in states]
     steps = zip(flat[1:], flat[:-1], strict=True)
-    return max(float(torch.linalg.vector_norm(b - a)) for b, a in steps) / net.lr
+    return max(float(torch.linalg.vector_norm(b - a)) for b, a in steps) / float(net.lr)
 
 
 @pytest.mark.parametrize("kind", list(ESTIMATORS))

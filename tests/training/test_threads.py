@@ -11,7 +11,6 @@ import pytest
 import torch
 from skorch.callbacks import Callback
 
-from sklearn_l2rw import L2RWClassifier
 from tests.small import MLP, Y_NOISY, X, make_net, same_state, state_of
 
 N_THREADS = 3
@@ -46,7 +45,7 @@ class InStep(Callback):
         self.barrier.abort()
 
 
-def fitted(seed: int | None, barrier: threading.Barrier | None, **settings: Any) -> L2RWClassifier:
+def fitted(seed: int | None, barrier: threading.Barrier | None, **settings: Any) -> Any:
     callbacks = [] if barrier is None else [InStep(barrier)]
     net = make_net(random_state=seed, callbacks=callbacks, **settings)
     return net.fit(X, Y_NOISY)
