@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from skorch import NeuralNet
+from torch import nn
 
 from sklearn_l2rw import (
     L2RWBinaryClassifier,
     L2RWClassifier,
+    L2RWMixin,
     L2RWMultilabelClassifier,
     L2RWRegressor,
 )
@@ -69,3 +72,18 @@ def test_representation_of_siblings(estimator: Any) -> None:
     assert "(8, 4)" in repr(net)
     assert len(repr(net)) < 120
     assert repr(estimator()) == f"{estimator.__name__}()"
+
+
+def test_repr_of_a_subclass_with_a_required_argument() -> None:
+    class Net(L2RWMixin, NeuralNet):
+        pass
+
+    class Own(L2RWClassifier):
+        def __init__(self, hidden: int, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.hidden = hidden
+
+    net = Net(nn.Linear, criterion=nn.MSELoss, clean_set=3, lr=0.1)
+    assert repr(net) == "Net(clean_set=3, criterion=MSELoss, lr=0.1, module=Linear)"
+    assert "Net(" in net._repr_html_()
+    assert "hidden=3" in repr(Own(3))

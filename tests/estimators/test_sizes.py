@@ -81,6 +81,15 @@ def test_hidden_layer_sizes(sizes: Any) -> None:
     assert widths(net) == [4, *sizes, 2]
 
 
+@pytest.mark.parametrize("size", [5, np.int64(5), (5,), [5]])
+def test_one_hidden_layer(size: Any) -> None:
+    shapes = [tuple(p.shape) for p in MLP(4, 3, size).parameters()]
+    assert shapes == [(5, 4), (5,), (3, 5), (3,)]
+    rows, y = blobs(40, n_classes=3)
+    net = default(clean_set=(rows[:9], y[:9]), module__hidden_layer_sizes=size).fit(rows, y)
+    assert [tuple(p.shape) for p in net.module_.parameters()] == shapes
+
+
 def test_default_module_learns() -> None:
     rows, y = load_wine(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(rows, y, random_state=0, stratify=y)

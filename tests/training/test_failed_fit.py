@@ -11,7 +11,7 @@ import pytest
 import torch
 from skorch.callbacks import Callback, LRScheduler
 from skorch.exceptions import NotInitializedError
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_l2rw import L2RWClassifier
 from tests.small import MLP, X, Y, make_net, same_state, state_of
@@ -188,3 +188,38 @@ def test_the_module_of_the_user_after_a_failure() -> None:
     with pytest.raises(ValueError, match="batch 2"):
         net.fit(MARKED, Y)
     assert same_state(before, state_of(module))
+
+
+class Alter(Callback):
+    """Changes the net's structure, and fails, when it is armed."""
+
+    armed = ""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        if self.armed == "buffer":
+            net.module_.register_buffer("mean", torch.ones(1))
+        elif self.armed == "group":
+            net.optimizer_.add_param_group({"params": [nn.Parameter(torch.ones(1))]})
+        elif self.armed == "parameter":
+            net.optimizer_.param_groups[0]["params"].append(nn.Parameter(torch.ones(1)))
+        if self.armed:
+            raise KeyError("as told")
+
+
+@pytest.mark.parametrize(
+    ("armed", "told"), [("buffer", "module"), ("group", None), ("parameter", "optimizer")]
+)
+def test_failure_after_a_change_of_structure(armed: str, told: str | None) -> None:
+    """The error is the callback's; what can be put back is, and a note tells of the rest."""
+    alter = Alter()
+    net = make_net(callbacks=[alter], optimizer=torch.optim.Adam, lr=0.01).fit(X, Y)
+    before, n_epochs = state_of(net.module_), len(net.history)
+    alter.armed = armed
+    with pytest.raises(KeyError, match="as told") as caught:
+        net.partial_fit(X, Y)
+    notes = getattr(caught.value, "__notes__", [])
+    assert [f"net's {told} could not" in note for note in notes] == ([] if told is None else [True])
+    after = state_of(net.module_)
+    assert same_state(before, {name: after[name] for name in before})
+    assert len(net.history) == n_epochs
+    assert len(net.optimizer_.param_groups) == 1

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sklearn_l2rw import L2RWClassifier
-from tests.small import Record, X, Y, make_net
+from tests.small import Y_NOISY, Record, X, Y, make_net
 
 KEYS = ("clean_loss", "zero_weights", "effective_sample_size", "zero_batches")
 
@@ -266,3 +266,29 @@ def test_interrupt_keeps_what_was_trained(epoch: int, batch: int, when: str) -> 
     net.partial_fit(X, Y)
     assert len(net.history) == epoch + 5
     assert all(key in net.history[-1] for key in KEYS)
+
+
+# What callbacks see of a step
+
+
+class Reader(Callback):
+    """Reads the numbers of a step, as loggers do."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def on_batch_end(self, net: Any, training: bool = False, loss: Any = None, **kw: Any) -> None:
+        if training:
+            row = net.history[-1]["batches"][-1]
+            assert f"{loss:.3f}" == f"{row['train_loss']:.3f}"
+            self.rows.append(json.loads(json.dumps(row)))
+
+
+def test_numbers_of_a_step_are_there_at_its_end() -> None:
+    net = make_net(callbacks=[Reader()]).fit(X, Y_NOISY)
+    (reader,) = (callback for _, callback in net.callbacks_ if isinstance(callback, Reader))
+    written = [row for epoch in net.history for row in epoch["batches"]]
+    assert reader.rows == written
+    assert {"clean_loss", "zero_weights", "effective_sample_size", "zero_batches"} <= set(
+        written[0]
+    )

@@ -240,3 +240,15 @@ def test_slice_data_set() -> None:
     assert same_state(state_of(net.module_), state_of(expected.module_), atol=1e-6)
     part = Subset(data, [3, 5])
     np.testing.assert_array_equal(net.predict(part), expected.predict(X[[3, 5]]))
+
+
+def test_modules_of_a_subclass_may_be_called_encoder() -> None:
+    class Net(L2RWClassifier):
+        def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
+            super().initialize_module(*args, **kwargs)
+            self.encoder_ = nn.Identity()
+            return self
+
+    net = Net(MLP, clean_set=10, random_state=0, verbose=0).fit(X, Y)
+    assert isinstance(net.encoder_, nn.Identity)
+    assert set(net.predict(X)) <= set(Y)
