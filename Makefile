@@ -45,8 +45,9 @@ build: .venv/installed ## source distribution and wheel, into dist/
 bench-step: .venv-bench/installed ## time of a training step, beside other implementations
 	.venv-bench/bin/python -m benchmarks.bench_step
 
-bench-labels: .venv/installed ## which labels are wrong: the estimator beside cross-validation
-	.venv/bin/python -m benchmarks.which_labels
+bench-labels: .venv/installed ## which labels are wrong: scores of labels beside cleanlab's
+	.venv/bin/python -m benchmarks.run label-errors --jobs 2
+	.venv/bin/python -m benchmarks.report --print label-errors --preset quick
 
 bench-check: .venv/installed ## hold the committed results to what is claimed of them
 	.venv/bin/python -m benchmarks.check

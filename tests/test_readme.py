@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.tables import Results, measure_table
+from benchmarks.reporting.tables import Results, measure_table
 from sklearn_l2rw import L2RWClassifier
 from tests.small import MLP
 

@@ -232,14 +232,12 @@ SCALING = {
     ),
 }  # fmt: skip
 
-_SCORES = (
-    "unweighted", "fine_tuned", "fine_tuned_slowly", "cross_validated_3", "cleanlab", "l2rw",
-    "l2rw_last",
-)  # fmt: skip
+_SCORES = ("unweighted", "fine_tuned", "fine_tuned_slowly", "cleanlab", "l2rw")
 
 LABEL_ERRORS = {
     "quick": Preset(
-        NO_DOWNLOAD, (*_noise("uniform", 0.4), *_noise("background", 0.4)), _SCORES, 1, SHORT,
+        NO_DOWNLOAD, (*_noise("uniform", 0.4), *_noise("background", 0.4)),
+        (*_SCORES, "l2rw_last", "cross_validated_3"), 1, SHORT,
         "mnist_small", n_train=2000, n_clean=100,
     ),
     "cpu": Preset(

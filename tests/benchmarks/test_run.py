@@ -181,7 +181,7 @@ def test_an_unknown_arm_lists_those_there_are(
     assert "Got arm 'smoat', but expected some of unweighted, " in message
     assert "smote" in message
     message = refusal(capsys, "label-errors", "--arms", "smote", "--results", str(tmp_path))
-    assert "fine_tuned_slowly, cross_validated, cleanlab, l2rw" in message
+    assert "fine_tuned_slowly, cross_validated, cross_validated_3, cleanlab, l2rw" in message
 
 
 @pytest.mark.parametrize(
