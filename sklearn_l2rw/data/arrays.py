@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
+
+from ..nested import map_leaves
 
 
 def for_torch(x: Any, *, writable: bool = False) -> Any:
@@ -27,12 +30,21 @@ def _is_nan(x: Any) -> bool:
     return isinstance(x, float) and x != x
 
 
+def _as_numpy_knows(x: Tensor) -> Tensor:
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
 def to_numpy(y: Any) -> NDArray[Any]:
     """Array of what is a tensor, a Series, a categorical, a sparse matrix or a list."""
     if isinstance(y, Tensor):
-        return np.asarray(y.detach().cpu())
+        return np.asarray(_as_numpy_knows(y.detach().cpu()))
     labels = np.asarray(y.toarray() if sparse.issparse(y) else y)
     if labels.dtype.kind == "U" and isinstance(y, (list, tuple)) and any(_is_nan(x) for x in y):
         labels = np.asarray(y, dtype=object)  # numpy makes a text of NaN among texts
     array: NDArray[Any] = for_torch(labels, writable=True)
     return array
+
+
+def detached(X: Any) -> Any:
+    """Tensors of X without a graph: what is trained on is no function of parameters."""
+    return map_leaves(lambda x: x.detach() if isinstance(x, Tensor) else x, X)

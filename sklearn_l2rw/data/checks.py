@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,11 @@ import torch
 from scipy import sparse
 from sklearn.utils import assert_all_finite
 from skorch.dataset import get_len
-from skorch.utils import data_from_dataset, is_dataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..nested import map_leaves
 from .arrays import to_numpy
-from .inputs import as_inputs
-from .rows import arrays_of
 
 CLEAN_SET_FORMS = (
     "a pair (Xv, yv) of examples whose labels you trust, a torch Dataset of them, or a number or "
@@ -50,50 +46,11 @@ def _is_example(item: Any) -> bool:
     return is_pair and np.ndim(item[0]) > 0 and np.ndim(item[1]) == 0
 
 
-def _pair_length(clean_set: Sequence[Any]) -> int:
-    if len(clean_set) and all(_is_example(item) for item in clean_set):
-        raise TypeError(
-            f"Got a clean_set of {len(clean_set)} pairs (x, y), one for each example, but expected "
-            f"{CLEAN_SET_FORMS}. Join them: Xv, yv = (np.stack(part) for part in zip(*pairs))."
-        )
-    plural = "" if len(clean_set) == 1 else "s"
-    if len(clean_set) != 2:
-        raise ValueError(
-            f"Got a clean_set of {len(clean_set)} element{plural}, but expected {CLEAN_SET_FORMS}."
-        )
-    X, y = clean_set
-    if X is None or np.ndim(to_numpy(y)) == 0:
-        kinds = " and ".join("None" if x is None else type(x).__name__ for x in clean_set)
-        raise TypeError(
-            f"Got a clean_set of {kinds} for Xv and yv, but expected {CLEAN_SET_FORMS}."
-        )
-    n, n_labels = int(get_len(as_inputs(X))), len(to_numpy(y))
-    if n != n_labels:
-        raise ValueError(
-            f"Got a clean_set with {n} rows in Xv and {n_labels} labels in yv, but expected one "
-            "label for each row."
-        )
-    return n
-
-
 def n_rows(X: Any) -> int:
     """Count the examples of inputs or of a data set; one without a length has none to count."""
     if isinstance(X, Dataset):
         return len(X) if hasattr(X, "__len__") else 0
     return int(get_len(X))
-
-
-def in_memory(X: Any, y: Any, name: str = "X") -> tuple[Any, Any]:
-    """Inputs and targets where they are held in memory, else None; inputs are checked."""
-    inputs, targets = (arrays_of(X) or (None, None)) if is_dataset(X) else (X, y)
-    targets = y if targets is None else targets
-    if targets is None:
-        with suppress(AttributeError):
-            targets = data_from_dataset(X)[1]
-    if inputs is not None:
-        check_not_empty(inputs)
-        check_finite(inputs, name)
-    return inputs, None if targets is None else to_numpy(targets)
 
 
 def check_length(y: Any, n: int) -> None:
@@ -113,30 +70,6 @@ def check_not_empty(X: Any) -> None:
         )
 
 
-def check_clean_form(clean_set: Any) -> None:
-    """Check that the clean set is a pair or a data set, is not empty, and its lengths agree."""
-    if clean_set is None:
-        raise ValueError(
-            f"Got clean_set=None, but L2RW learns its weights from a clean set. Set clean_set to "
-            f"{CLEAN_SET_FORMS}; or give `fit` X_val and y_val, or clean_mask."
-        )
-    if isinstance(clean_set, Dataset) and hasattr(clean_set, "__len__"):
-        length = len(clean_set)
-    elif isinstance(clean_set, Sequence) and not isinstance(clean_set, str):
-        length = _pair_length(clean_set)
-    else:
-        lacks = " without a length" if isinstance(clean_set, Dataset) else ""
-        raise TypeError(
-            f"Got clean_set of type {type(clean_set).__name__}{lacks}, but expected "
-            f"{CLEAN_SET_FORMS}."
-        )
-    if length == 0:
-        raise ValueError(
-            "Got an empty clean_set, but expected at least one example. A few for each class, "
-            "whose labels were checked by hand, are enough to start with."
-        )
-
-
 def row_shapes(X: Any) -> Any:
     """Shapes of the rows of X, as nested as X is."""
     return map_leaves(lambda x: tuple(np.shape(x)[1:]), X)
@@ -152,12 +85,58 @@ def check_same_features(expected: Any, X_clean: Any) -> None:
         )
 
 
-def check_order_not_needed(fit_data: Any, training: bool) -> None:
-    """Check that no weights of the user are to be applied where rows cannot be told apart."""
-    if training and fit_data is not None and fit_data.prior is not None:
+def check_clean_form(clean_set: Any) -> None:
+    """Check that the clean set is a pair of examples and labels, or a data set with a length."""
+    if clean_set is None:
         raise ValueError(
-            "Got sample_weight or class_weight with an iterator_train, an IterableDataset or a "
-            "train_split that does not say which rows a batch has, but expected torch's DataLoader "
-            "over a Dataset with a length, or a Subset of it. Weigh the examples in the criterion "
-            "instead."
+            f"Got clean_set=None, but L2RW learns its weights from a clean set. Set clean_set to "
+            f"{CLEAN_SET_FORMS}; or give `fit` X_val and y_val, or clean_mask."
+        )
+    if isinstance(clean_set, Dataset) and hasattr(clean_set, "__len__"):
+        check_clean_length(len(clean_set))
+    elif isinstance(clean_set, Sequence) and not isinstance(clean_set, str):
+        _check_pair(clean_set)
+    else:
+        lacks = " without a length" if isinstance(clean_set, Dataset) else ""
+        raise TypeError(
+            f"Got clean_set of type {type(clean_set).__name__}{lacks}, but expected "
+            f"{CLEAN_SET_FORMS}."
+        )
+
+
+def _check_pair(clean_set: Sequence[Any]) -> None:
+    if len(clean_set) and all(_is_example(item) for item in clean_set):
+        raise TypeError(
+            f"Got a clean_set of {len(clean_set)} pairs (x, y), one for each example, but expected "
+            f"{CLEAN_SET_FORMS}. Join them: Xv, yv = (np.stack(part) for part in zip(*pairs))."
+        )
+    plural = "" if len(clean_set) == 1 else "s"
+    if len(clean_set) != 2:
+        raise ValueError(
+            f"Got a clean_set of {len(clean_set)} element{plural}, but expected {CLEAN_SET_FORMS}."
+        )
+    X, y = clean_set
+    if X is None or np.ndim(to_numpy(y)) == 0:
+        kinds = " and ".join("None" if x is None else type(x).__name__ for x in clean_set)
+        raise TypeError(
+            f"Got a clean_set of {kinds} for Xv and yv, but expected {CLEAN_SET_FORMS}."
+        )
+
+
+def check_clean_lengths(n: int, y: Any) -> None:
+    """Check that the clean set has some examples, and a label for each."""
+    if len(y) != n:
+        raise ValueError(
+            f"Got a clean_set with {n} rows in Xv and {len(y)} labels in yv, but expected one "
+            "label for each row."
+        )
+    check_clean_length(n)
+
+
+def check_clean_length(n: int) -> None:
+    """Check that the clean set has some examples."""
+    if n == 0:
+        raise ValueError(
+            "Got an empty clean_set, but expected at least one example. A few for each class, "
+            "whose labels were checked by hand, are enough to start with."
         )

@@ -10,6 +10,7 @@ from skorch.utils import to_tensor
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from .batches import Batch
 from .rows import Rows
 
 
@@ -46,35 +47,43 @@ class CleanBatches:
         Where batches are to be.
     position : Position
         Where to begin.
+    weight : torch.Tensor of shape (n_clean,) or None
+        What each clean example counts; None for all the same.
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int, device: str | torch.device, position: Position
+        self,
+        dataset: Any,
+        batch_size: int,
+        device: str | torch.device,
+        position: Position,
+        weight: Tensor | None = None,
     ) -> None:
         self.dataset = dataset.to(device) if isinstance(dataset, Rows) else dataset
         self.batch_size = min(batch_size, len(dataset))
         self.device = device
         self.position = position
+        self.weight = weight
         self._generator = torch.Generator()
         self._stream = self._draw()
-        self._next: tuple[Any, ...] | None = None
+        self._next: Batch | None = None
 
-    def next(self) -> tuple[Any, ...]:
+    def next(self) -> Batch:
         """Draw the next clean batch."""
         batch = self.peek()
         self._next = None
         self.position = self.position._replace(drawn=self.position.drawn + 1)
         return batch
 
-    def peek(self) -> tuple[Any, ...]:
+    def peek(self) -> Batch:
         """Look at the batch that will be drawn next."""
         if self._next is None:
             self._next = next(self._stream)
         return self._next
 
-    def _draw(self) -> Iterator[tuple[Any, ...]]:
+    def _draw(self) -> Iterator[Batch]:
         if isinstance(self.dataset, Rows) and self.batch_size == len(self.dataset):
-            batch = self._on_device(self.dataset[list(range(self.batch_size))])
+            batch = self._at(list(range(self.batch_size)))
             while True:
                 yield batch
         self._generator.set_state(self.position.generator)
@@ -84,13 +93,13 @@ class CleanBatches:
             order = torch.randperm(len(self.dataset), generator=self._generator)
             batches = torch.split(order, self.batch_size)[: len(self.dataset) // self.batch_size]
             for indices in batches[skip:]:
-                yield self._on_device(self._at(indices.tolist()))
+                yield self._at(indices.tolist())
             skip = 0
 
-    def _at(self, indices: list[int]) -> Any:
+    def _at(self, indices: list[int]) -> Batch:
         if isinstance(self.dataset, Rows):
-            return self.dataset[indices]
-        return default_collate([self.dataset[i] for i in indices])
-
-    def _on_device(self, batch: Any) -> tuple[Any, ...]:
-        return tuple(to_tensor(part, self.device) for part in batch)
+            X, y = self.dataset[indices]
+        else:
+            X, y = default_collate([self.dataset[i] for i in indices])
+        weight = None if self.weight is None else to_tensor(self.weight[indices], self.device)
+        return Batch(to_tensor(X, self.device), to_tensor(y, self.device), weight=weight)

@@ -104,10 +104,8 @@ def check_some_of_each(clean: Mask, left: Mask) -> None:
         )
 
 
-def split_off(clean_set: Any, groups: NDArray[Any]) -> Mask:
+def split_off(clean_set: Any, groups: NDArray[Any], seed: int) -> Mask:
     """Choose rows at random for the clean set, the same number (+-1) of each group.
-
-    The choice is that of torch's current seed, and draws nothing from the global generator.
 
     Parameters
     ----------
@@ -115,9 +113,11 @@ def split_off(clean_set: Any, groups: NDArray[Any]) -> Mask:
         How many rows, or which share of them.
     groups : ndarray of shape (n_rows,)
         The class of each row; a constant where there are none.
+    seed : int
+        Fixes the choice.
 
     """
-    random = torch.Generator().manual_seed(torch.initial_seed())
+    random = torch.Generator().manual_seed(seed)
     if len(groups) < 2:
         raise ValueError(
             f"Got clean_set={clean_set} with n_samples={len(groups)} rows to split, but expected "

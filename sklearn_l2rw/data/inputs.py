@@ -23,7 +23,7 @@ def several(X: Any) -> bool:
 
 def _as_array(x: Any, *, tabular: bool = False) -> Any:
     if isinstance(x, Tensor):
-        return x
+        return x.detach()
     array = check_array(
         x,
         accept_sparse="csr",

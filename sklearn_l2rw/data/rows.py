@@ -7,7 +7,7 @@ them, are those of ``torch.utils.data.DataLoader(shuffle=True)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch.utils.data import (
     BatchSampler,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -29,8 +30,10 @@ from torch.utils.data import (
 )
 
 from ..nested import leaves, map_leaves
-from .arrays import for_torch, to_numpy
-from .tracking import Numbered
+from .arrays import detached, for_torch, to_numpy
+from .batches import Numbered, as_pair
+
+Encode = Callable[[Any], Tensor]
 
 
 def _is_array(x: Any) -> bool:
@@ -51,31 +54,24 @@ def _moved(x: Any, device: str | torch.device) -> Any:
 
 
 class Rows(Dataset[Any]):
-    """Arrays as a data set whose item, for a list of indices, is a batch of tensors.
+    """Arrays as a data set whose item, for a list of indices, is a batch of tensors."""
 
-    With weights, a batch is ``(X, y, weight)``.
-    """
-
-    def __init__(self, X: Any, y: Tensor, weight: Tensor | None = None) -> None:
+    def __init__(self, X: Any, y: Tensor) -> None:
         self.X = X
         self.y = y
-        self.weight = weight
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, indices: Sequence[int]) -> tuple[Any, ...]:
-        batch = map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
-        return batch if self.weight is None else (*batch, _take(self.weight, indices))
+    def __getitem__(self, indices: Sequence[int]) -> tuple[Any, Tensor]:
+        return map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
 
     def to(self, device: str | torch.device) -> Rows:
         """Copy to an accelerator, if all of it fits there."""
         if torch.device(device).type == "cpu":
             return self
         try:
-            X = map_leaves(lambda x: _moved(x, device), self.X)
-            weight = None if self.weight is None else self.weight.to(device)
-            return Rows(X, self.y.to(device), weight)
+            return Rows(map_leaves(lambda x: _moved(x, device), self.X), self.y.to(device))
         except torch.OutOfMemoryError:
             return self
 
@@ -94,24 +90,21 @@ def arrays_of(dataset: Any) -> tuple[Any, Any] | None:
         X, y = (map_leaves(lambda x: x if x is None else x[indices], part) for part in held)
         return X, y
     if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
-        return dataset.tensors
+        return detached(dataset.tensors[0]), dataset.tensors[1].detach()
     if type(dataset) is not SkorchDataset:
         return None
     X = dataset.X
     y = None if dataset.y is None else to_numpy(dataset.y)
-    return (X, y) if all(_is_array(x) for x in leaves(X)) else None
+    return (detached(X), y) if all(_is_array(x) for x in leaves(X)) else None
 
 
-def as_rows(
-    dataset: Any, encode: Callable[[Any], Tensor], weight: Tensor | None = None
-) -> Rows | None:
+def as_rows(dataset: Any, encode: Encode) -> Rows | None:
     """Rows of a data set that holds arrays, with targets as `encode` makes them of y."""
     held = arrays_of(dataset)
     if held is None:
         return None
     X, y = held
-    codes = torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y)
-    return Rows(X, codes, weight)
+    return Rows(X, torch.zeros(len(dataset), dtype=torch.int64) if y is None else encode(y))
 
 
 def take_rows(X: Any, indices: NDArray[np.int64]) -> Any:
@@ -143,22 +136,36 @@ def _as_is(batch: Any) -> Any:
 
 
 class Encoded(Dataset[Any]):
-    """A data set whose targets are codes where those of the wrapped one are labels.
+    """A data set whose targets are codes where those of the wrapped one are labels."""
 
-    With weights, an item is ``(X, y, weight)``.
-    """
-
-    def __init__(
-        self, dataset: Any, encode: Callable[[Any], Tensor], weight: Tensor | None = None
-    ) -> None:
+    def __init__(self, dataset: Any, encode: Encode) -> None:
         self.dataset = dataset
         self.encode = encode
-        self.weight = weight
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        X, y = self.dataset[index]
-        item = X, self.encode(y)
-        return item if self.weight is None else (*item, self.weight[index])
+    def __getitem__(self, index: Any) -> tuple[Any, Tensor]:
+        X, y = as_pair(self.dataset[index], f"the Dataset {type(self.dataset).__name__}")
+        return X, self.encode(y)
+
+
+class EncodedStream(IterableDataset[Any]):
+    """A stream whose targets are codes where those of the wrapped one are labels."""
+
+    def __init__(self, dataset: Any, encode: Encode) -> None:
+        self.dataset = dataset
+        self.encode = encode
+
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
+        for item in self.dataset:
+            X, y = as_pair(item, f"the IterableDataset {type(self.dataset).__name__}")
+            yield X, self.encode(y)
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # TypeError where it has none, as of the data set itself
+
+
+def encoded(dataset: Any, encode: Encode) -> Any:
+    """Wrap a data set that is asked item by item, so that its targets are encoded."""
+    return (EncodedStream if isinstance(dataset, IterableDataset) else Encoded)(dataset, encode)

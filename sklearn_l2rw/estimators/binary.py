@@ -12,8 +12,8 @@ from skorch.utils import to_numpy
 from torch import Tensor, nn
 
 from ..targets.criteria import is_kind
-from ..targets.labelled import Labelled
-from ..targets.numbers import like_output
+from ..targets.labels import OneLogit
+from .labelled import Labelled
 from .mixin import L2RWMixin
 
 
@@ -76,24 +76,8 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
         tags.classifier_tags.multi_class = False
         return tags
 
-    def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
-        targets = super()._check_targets(X, targets, keep=keep, classes=classes)
-        if len(self.classes_) != 2:
-            n = len(self.classes_)
-            raise ValueError(
-                f"Only binary classification is supported: got y with {n} class"
-                f"{'es' * (n > 1)}, {self.classes_.tolist()[:10]}, but expected 2. Use "
-                "L2RWClassifier for more. If the other class comes later, name both with `classes` "
-                "of `partial_fit`."
-            )
-        return targets
-
-    def _n_outputs(self) -> int | None:
-        return 1
-
-    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
-        """Loss of logits; see :meth:`skorch.NeuralNet.get_loss`."""
-        return super().get_loss(y_pred, like_output(y_true, y_pred), X=X, training=training)
+    def _make_targets(self) -> OneLogit:
+        return OneLogit(type(self).__name__, None, self.class_weight)
 
     def _returns_logits(self) -> bool:
         return is_kind(self.criterion, nn.BCEWithLogitsLoss)

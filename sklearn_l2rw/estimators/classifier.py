@@ -12,9 +12,8 @@ from skorch.utils import to_numpy
 from torch import nn
 
 from ..meta_gradient.parameters import MetaParameters
-from ..targets.checks import check_output
 from ..targets.criteria import is_kind
-from ..targets.labelled import Labelled
+from .labelled import Labelled
 from .mixin import L2RWMixin
 
 
@@ -67,6 +66,10 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     meta_parameters : None, str, list of str or callable, default=None
         Parameters of the module that the meta-gradient is taken over, None being all of them; see
         :func:`example_weights`. ``"last"``, the last layer alone, makes a step cheaper.
+
+    max_grad_norm : float or None, default=1.0
+        Bound on the norm of a step's gradient, which is scaled down to it. None is the paper's
+        bare update. A ``GradientNormClipping`` among your callbacks takes its place.
 
     class_weight : dict, "balanced" or None, default=None
         What a class counts, {label: weight}. Multiplies the loss of the class's examples, of the
@@ -156,10 +159,8 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     Notes
     -----
     The weights are exact. The update is not the paper's in one respect: since few examples may
-    carry a batch, its gradient's norm is clipped at 1, by skorch's ``GradientNormClipping`` under
-    the name ``gradient_clipping``, which keeps training stable over a wide range of learning
-    rates. ``callbacks__gradient_clipping=None`` gives the paper's bare update, and
-    ``callbacks__gradient_clipping__gradient_clip_value=C`` another bound.
+    carry a batch, its gradient's norm is clipped at `max_grad_norm`, which keeps training stable
+    over a wide range of learning rates.
 
     References
     ----------
@@ -188,6 +189,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         clean_batch_size: int | None = None,
         meta_gradient: str = "auto",
         meta_parameters: MetaParameters = None,
+        max_grad_norm: float | None = 1.0,
         class_weight: Any = None,
         random_state: Any = None,
         record_weights: bool | str = True,
@@ -204,6 +206,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
             clean_batch_size=clean_batch_size,
             meta_gradient=meta_gradient,
             meta_parameters=meta_parameters,
+            max_grad_norm=max_grad_norm,
             random_state=random_state,
             record_weights=record_weights,
             criterion=criterion,
@@ -214,14 +217,6 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
             **kwargs,
         )
         self.class_weight = class_weight
-
-    def check_data(self, X: Any, y: Any) -> None:
-        """Check that there are targets; the classes are known by now (see `fit`)."""
-        if not hasattr(self, "classes_inferred_"):
-            super().check_data(X, y)
-
-    def _check_output(self, output: Any) -> None:
-        check_output(output, self.criterion_, len(self.classes_))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Class labels of examples.

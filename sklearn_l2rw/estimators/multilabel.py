@@ -8,14 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import type_of_target
 from skorch import NeuralNet
-from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from ..targets.checks import check_n_outputs, warn_of_lacking
 from ..targets.criteria import LOGITS_OF_LABELS, is_kind
-from ..targets.numbers import as_columns, like_output
+from ..targets.indicators import Indicators
 from .mixin import L2RWMixin
 
 
@@ -56,8 +53,6 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
 
     """
 
-    classes_: NDArray[np.int64]
-
     def __init__(
         self,
         module: Any = None,
@@ -80,52 +75,15 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
         tags.target_tags.multi_output = True
         return tags
 
-    def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
-        if targets is None and is_dataset(X):
-            return None
-        y = self._as_indicators(targets, "y")
-        if keep and hasattr(self, "classes_") and len(self.classes_) != y.shape[1]:
-            raise ValueError(
-                f"Got y with {y.shape[1]} labels, but expected the {len(self.classes_)} of the "
-                "fit that is continued."
-            )
-        self.classes_ = np.arange(y.shape[1])
-        return y
+    def _make_targets(self) -> Indicators:
+        return Indicators(type(self).__name__)
 
-    def _as_indicators(self, y: Any, name: str) -> NDArray[Any]:
-        if y is None or np.ndim(y) != 2 or not np.isin(y, (0, 1)).all():
-            got = "None" if y is None else f"{type_of_target(y)} of shape {np.shape(y)}"
-            raise ValueError(
-                f"Got {name}={got}, but expected an indicator matrix of shape (n_samples, "
-                "n_labels) of 0 and 1, such as sklearn.preprocessing.MultiLabelBinarizer makes. "
-                "With one label for each example, use L2RWClassifier."
-            )
-        return np.asarray(y)
-
-    def _check_clean_targets(self, y_clean: Any, targets: Any) -> Any:
-        y = self._as_indicators(y_clean, "yv of the clean_set")
-        if targets is not None and y.shape[1] != targets.shape[1]:
-            raise ValueError(
-                f"Got a clean_set with {y.shape[1]} labels, but y has {targets.shape[1]}. Expected "
-                "the same columns in both."
-            )
-        if targets is not None:
-            present, clean = (np.flatnonzero((part == 1).any(0)) for part in (targets, y))
-            warn_of_lacking(clean, present, "labels")
-        return y
-
-    def _n_outputs(self) -> int | None:
-        return len(self.classes_) if hasattr(self, "classes_") else None
-
-    def _encode(self, y: Any) -> Tensor:
-        return as_columns(y)
-
-    def _check_output(self, output: Any) -> None:
-        check_n_outputs(output, self._n_outputs())
-
-    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
-        """Loss of logits; see :meth:`skorch.NeuralNet.get_loss`."""
-        return super().get_loss(y_pred, like_output(y_true, y_pred), X=X, training=training)
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """Numbers of the columns of y."""
+        if getattr(self, "targets_", None) is None or self.targets_.n_outputs is None:
+            raise AttributeError(f"{type(self).__name__} has no classes_ before it is fitted.")
+        return np.arange(self.targets_.n_outputs)
 
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity == "auto":  # skorch's is for one logit

@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
 from skorch import NeuralNetRegressor
-from skorch.utils import is_dataset, to_numpy
-from torch import Tensor
+from skorch.utils import to_numpy
 
-from ..targets.checks import check_n_outputs
-from ..targets.numbers import as_columns, like_output, warn_of_unlike_targets
+from ..targets.numbers import Numbers
 from .mixin import L2RWMixin
 
 
@@ -60,8 +57,6 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
 
     """
 
-    n_outputs_: int
-
     def __init__(
         self,
         module: Any = None,
@@ -78,54 +73,16 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
         tags.target_tags.multi_output = True
         return tags
 
-    def _check_targets(self, X: Any, targets: Any, *, keep: bool, classes: Any) -> Any:
-        if targets is None:
-            if not is_dataset(X):
-                raise ValueError(
-                    f"Got y=None, but expected targets: {type(self).__name__} requires y to be "
-                    "passed, but the target y is None."
-                )
-            return None
-        y = self._as_targets(targets, "y")
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if keep and getattr(self, "n_outputs_", n_outputs) != n_outputs:
-            raise ValueError(
-                f"Got y with {n_outputs} targets, but expected the {self.n_outputs_} of the fit "
-                "that is continued."
-            )
-        self.n_outputs_ = n_outputs
-        self.flat_ = y.ndim == 1
-        return y
+    def _make_targets(self) -> Numbers:
+        return Numbers(type(self).__name__)
 
-    def _as_targets(self, y: Any, name: str) -> NDArray[Any]:
-        return np.asarray(
-            check_array(y, ensure_2d=False, dtype="numeric", input_name=name, ensure_min_samples=1)
-        )
-
-    def _check_clean_targets(self, y_clean: Any, targets: Any) -> Any:
-        y = self._as_targets(y_clean, "yv of the clean_set")
-        n_targets = 1 if y.ndim == 1 else y.shape[1]
-        if n_targets != getattr(self, "n_outputs_", n_targets):
-            raise ValueError(
-                f"Got a clean_set with {n_targets} targets for each example, but y has "
-                f"{self.n_outputs_}. Expected the same for both."
-            )
-        if targets is not None:
-            warn_of_unlike_targets(targets, y)
-        return y
-
-    def _n_outputs(self) -> int | None:
-        return getattr(self, "n_outputs_", None)
-
-    def _encode(self, y: Any) -> Tensor:
-        return as_columns(y)
-
-    def _check_output(self, output: Any) -> None:
-        check_n_outputs(output, self._n_outputs())
-
-    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
-        """Loss of predictions; see :meth:`skorch.NeuralNet.get_loss`."""
-        return super().get_loss(y_pred, like_output(y_true, y_pred), X=X, training=training)
+    @property
+    def n_outputs_(self) -> int:
+        """Number of targets of an example."""
+        n_outputs: int | None = getattr(getattr(self, "targets_", None), "n_outputs", None)
+        if n_outputs is None:
+            raise AttributeError(f"{type(self).__name__} has no n_outputs_ before it is fitted.")
+        return n_outputs
 
     @property
     def predict_proba(self) -> Any:
@@ -149,6 +106,6 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
         outputs = [out[0] if isinstance(out, tuple) else out for out in self.forward_iter(X)]
         nonlinear = self._get_predict_nonlinearity()
         predicted = np.concatenate([to_numpy(nonlinear(out)) for out in outputs])
-        if getattr(self, "flat_", False):
+        if getattr(getattr(self, "targets_", None), "flat", False):
             return predicted.reshape(-1)
         return predicted.astype(np.float64)  # as scikit-learn's multi-output regressors

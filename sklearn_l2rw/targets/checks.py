@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def _is_missing(label: Any) -> bool:
         return False
 
 
-def check_labels(y: Any, name: str) -> NDArray[Any]:
-    """Labels as an array of shape (n,), with no label missing."""
+def check_labels(y: Any, name: str, *, warn: bool = True) -> NDArray[Any]:
+    """Labels as an array of shape (n,), with no label missing; `warn` of a column of them."""
     labels = to_numpy(y)
     if labels.dtype.kind == "O":
         n_missing = sum(_is_missing(label) for label in labels.flat)
@@ -40,7 +41,7 @@ def check_labels(y: Any, name: str) -> NDArray[Any]:
             "a 1d array. Multilabel and multioutput targets are not supported. "
             "L2RWMultilabelClassifier takes indicator matrices."
         )
-    labels = np.asarray(column_or_1d(labels, warn=True))
+    labels = np.asarray(column_or_1d(labels, warn=warn))
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name=name)
     return labels
@@ -85,10 +86,13 @@ def warn_of_lacking(y_clean: Any, y: Any, noun: str = "classes") -> None:
         )
 
 
-def _are_probabilities(output: Tensor) -> bool:
-    if bool((output < 0).any()):
-        return False
-    return torch.allclose(output.sum(1), torch.ones_like(output[:, 0]), atol=1e-3)
+def _are_probabilities(outputs: Sequence[Tensor]) -> bool:
+    """Whether rows are so near the parameters too; logits may be by chance, as of a zero layer."""
+    return all(
+        bool((output >= 0).all())
+        and torch.allclose(output.sum(1), torch.ones_like(output[:, 0]), atol=1e-3)
+        for output in outputs
+    )
 
 
 def check_n_outputs(output: Any, n_outputs: int | None) -> None:
@@ -102,13 +106,13 @@ def check_n_outputs(output: Any, n_outputs: int | None) -> None:
         )
 
 
-def check_output(output: Any, criterion: nn.Module, n_classes: int) -> None:
+def check_output(outputs: Sequence[Any], criterion: nn.Module, n_classes: int) -> None:
     """Check that the module's output is what torch's classification criteria expect.
 
     Parameters
     ----------
-    output : torch.Tensor of shape (n, n_outputs) or (n, n_outputs, ...)
-        Of the module in evaluation mode.
+    outputs : sequence of torch.Tensor of shape (n, n_outputs) or (n, n_outputs, ...)
+        Of the module in evaluation mode, at its parameters and near them.
     criterion : torch.nn.Module
         CrossEntropyLoss and NLLLoss are checked, others pass.
     n_classes : int
@@ -117,6 +121,7 @@ def check_output(output: Any, criterion: nn.Module, n_classes: int) -> None:
     """
     if not isinstance(criterion, (nn.CrossEntropyLoss, nn.NLLLoss)):
         return
+    output = outputs[0]
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if not isinstance(output, Tensor) or output.ndim < 2 or output.shape[1] != n_classes:
         raise ValueError(
@@ -124,7 +129,7 @@ def check_output(output: Any, criterion: nn.Module, n_classes: int) -> None:
             f"expected (n_examples, {n_classes}). Set the size of the module's last layer to the "
             "number of classes, or name all classes with `classes`."
         )
-    probabilities = _are_probabilities(output)
+    probabilities = _are_probabilities(outputs)
     if isinstance(criterion, nn.NLLLoss) and not probabilities:
         raise ValueError(
             "The module's output is no probabilities (rows in [0, 1] that sum to 1), but with "

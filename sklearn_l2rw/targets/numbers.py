@@ -1,20 +1,88 @@
-"""Targets that are numbers: of regression, and 0 or 1 for each label."""
+"""Targets that are numbers: of regression, one or several for each example."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 from torch import Tensor
+
+from .checks import check_n_outputs
+from .targets import Targets
 
 _ENOUGH = 5  # clean targets: the range of fewer says little
 _ENOUGH_IN_Y = 50  # targets, of which most may be wrong
 _OUTSIDE = 0.25  # share of clean targets beyond all of y, above two of them
 _ENOUGH_NARROW = 10  # clean targets
 _NARROW = 0.05  # share of y that all clean targets lie within
+
+
+class Numbers(Targets):
+    """Targets of a regression."""
+
+    #: Whether y has one dimension, as predictions then have.
+    flat = False
+
+    def learn(self, y: Any, *, in_dataset: bool, before: Any = None, classes: Any = None) -> Any:
+        """Check targets, and learn how many an example has."""
+        if y is None and not in_dataset:
+            raise ValueError(
+                f"Got y=None, but expected targets: {self.owner} requires y to be "
+                "passed, but the target y is None."
+            )
+        if before is not None:
+            self.n_outputs, self.flat = before.n_outputs, before.flat
+        if y is None:
+            return None
+        y = _as_numbers(y, "y")
+        n_outputs = _n_targets(y)
+        if self.n_outputs not in (None, n_outputs):
+            raise ValueError(
+                f"Got y with {n_outputs} targets, but expected the {self.n_outputs} of the fit "
+                "that is continued."
+            )
+        self.n_outputs, self.flat = n_outputs, y.ndim == 1
+        return y
+
+    def check_clean(self, y_clean: Any, y: Any) -> Any:
+        """Check that the clean set has as many targets; warn where they are plainly not alike."""
+        clean = _as_numbers(y_clean, "yv of the clean_set")
+        n_targets = _n_targets(clean)
+        if self.n_outputs not in (None, n_targets):
+            raise ValueError(
+                f"Got a clean_set with {n_targets} targets for each example, but y has "
+                f"{self.n_outputs}. Expected the same for both."
+            )
+        if y is not None:
+            warn_of_unlike_targets(y, clean)
+        return clean
+
+    def encode(self, y: Any) -> Tensor:
+        """Targets as floats, of shape (n, n_targets)."""
+        return as_columns(y)
+
+    def like_output(self, y_true: Any, output: Any) -> Any:
+        """Targets in the shape and precision of the output."""
+        return like_output(y_true, output)
+
+    def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
+        """Check that the module returns one number for each target."""
+        check_n_outputs(outputs[0], self.n_outputs)
+
+
+def _n_targets(y: NDArray[Any]) -> int:
+    return 1 if y.ndim == 1 else y.shape[1]
+
+
+def _as_numbers(y: Any, name: str) -> NDArray[Any]:
+    return np.asarray(
+        check_array(y, ensure_2d=False, dtype="numeric", input_name=name, ensure_min_samples=1)
+    )
 
 
 def as_columns(y: Any) -> Tensor:

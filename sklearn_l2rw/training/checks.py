@@ -1,33 +1,48 @@
-"""Checks of the constructor's parameters."""
+"""Checks of the constructor's parameters, and of what training came to."""
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..meta_gradient.choice import META_GRADIENTS
 
 
-def check_parameters(meta_gradient: Any, clean_batch_size: Any, record_weights: Any) -> None:
+def check_parameters(net: Any) -> None:
     """Check values of the constructor's parameters."""
-    if not isinstance(record_weights, bool) and record_weights != "epochs":
+    if not isinstance(net.record_weights, bool) and net.record_weights != "epochs":
         raise ValueError(
-            f"Got record_weights={record_weights!r}, but expected True, False, or 'epochs'."
+            f"Got record_weights={net.record_weights!r}, but expected True, False, or 'epochs'."
         )
-    if meta_gradient not in META_GRADIENTS:
+    if net.meta_gradient not in META_GRADIENTS:
         raise ValueError(
-            f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
+            f"Got meta_gradient={net.meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
         )
-    is_int = isinstance(clean_batch_size, Integral) and not isinstance(clean_batch_size, bool)
-    if clean_batch_size is not None and not (is_int and clean_batch_size > 0):
-        error = ValueError if is_int else TypeError
-        raise error(
-            f"Got clean_batch_size={clean_batch_size!r}, but expected a positive int, or None for "
-            "the whole clean set up to batch_size."
-        )
+    _check_positive(
+        "clean_batch_size",
+        net.clean_batch_size,
+        Integral,
+        "a positive int, or None for the whole clean set up to batch_size",
+    )
+    _check_positive(
+        "max_grad_norm",
+        net.max_grad_norm,
+        Real,
+        "a positive number, or None for an update that is not bounded",
+    )
+
+
+def _check_positive(name: str, value: Any, kind: Any, expected: str) -> None:
+    if value is None:
+        return
+    is_kind = isinstance(value, kind) and not isinstance(value, bool)
+    if not is_kind or not value > 0:
+        error = ValueError if is_kind else TypeError
+        raise error(f"Got {name}={value!r}, but expected {expected}.")
 
 
 def check_copyable(module: nn.Module) -> None:
@@ -38,4 +53,18 @@ def check_copyable(module: nn.Module) -> None:
             f"Got a module instance of {type(module).__name__} with lazy buffers {names}, which "
             "torch cannot copy, but expected one that can be, since a module of yours is not "
             "altered. Give the class, module=MyNet, or pass one batch through the instance before."
+        )
+
+
+def check_trained(net: Any) -> None:
+    """Check that training came to finite parameters: the last step is in no loss."""
+    floats = [
+        p for _, p in net.get_all_learnable_params() if p.is_floating_point() and not is_lazy(p)
+    ]
+    norms = torch._foreach_norm(floats) if floats else ()
+    if not all(bool(torch.isfinite(norm)) for norm in norms):
+        raise ValueError(
+            "The parameters are not finite after the last step. Lower lr, keep the default "
+            "max_grad_norm, or look for a module or criterion that divides by or takes the "
+            "logarithm of 0."
         )

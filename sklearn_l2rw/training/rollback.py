@@ -33,13 +33,21 @@ def _restore(holder: Any, state: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def rollback(net: NeuralNet) -> Iterator[None]:
+def rollback(net: NeuralNet, *, keep: bool) -> Iterator[None]:
     """Undo on an exception what the block did to a net: attributes, parameters, history.
 
     What cannot be undone, since the net's structure has changed, is told in a note to it.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        The net that is fitted.
+    keep : bool
+        Whether the fit goes on with the net's components. A fit that makes new ones does not
+        touch the old, and they need not be copied.
     """
     attributes = dict(vars(net))
-    states = _states(net) if net.initialized_ else {}
+    states = _states(net) if keep else {}
     n_epochs = len(net.history_ or [])
     try:
         yield

@@ -1,93 +1,165 @@
-"""One step of the method inside a training loop: weights, and the loss to take the step with."""
+"""skorch's seams of a training step and of an epoch: weighted steps, and what is kept of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from torch import Tensor, nn
+import numpy as np
+import torch
+from skorch.callbacks import GradientNormClipping
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
 
-from ..data.clean_batches import CleanBatches
-from ..meta_gradient.choice import Plan, choose_plan, situation
-from ..meta_gradient.weights import normalize
+from ..data.batches import Batch
+from ..data.clean_batches import CleanBatches, Position
+from ..data.rows import as_rows, encoded
+from ..meta_gradient.choice import Chooser
+from ..meta_gradient.state import no_trace, perturbed
+from ..nested import own
+from ..targets.targets import Targets
+from .epoch_log import EpochLog, check_losses
+from .fit_state import Fit
+from .health import HealthCheck
+from .net import Net
+from .reweighting import NetObjective, Reweighting
+
+_COUNTS = 0.01  # of what the mean example counts
 
 
-class Step(NamedTuple):
-    """Weights (n,) of a batch, the weighted loss (a number), the output, the clean loss."""
+class Stepping(Net):
+    """Training steps on weighted losses."""
 
-    weights: Tensor
-    loss: Tensor
-    output: Any
-    clean_loss: Tensor
+    _fit: Fit | None
+    targets_: Targets
 
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Weigh the batch's examples (Algorithm 1, lines 4 to 10) and differentiate."""
+        fit = self._needs_fit("train_step")
+        self._set_training(True)
+        if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
+            fit.reweighting = self._reweighting(fit, fit_params)
+        step = fit.reweighting.step(batch)
+        if self.max_grad_norm is not None and not fit.clips_itself:
+            clip_grad_norm_([p for _, p in self.get_all_learnable_params()], self.max_grad_norm)
+        self.meta_gradient_ = fit.reweighting.chooser.name
+        return {
+            "loss": step.loss,
+            "y_pred": step.output,
+            "weights": step.weights,
+            "clean_loss": step.clean_loss,
+        }
 
-class Reweighting:
-    """State of the method over a fit: where the clean batches come from, how slopes are computed.
+    def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
+        """Make the state of the method, now that callbacks have had their say about the net."""
+        replaced = fit.reweighting
+        if replaced is not None:  # a callback has made the module anew
+            self.__dict__.pop("_chooser", None)
+        clean = self._clean_batches(fit) if replaced is None else replaced.clean_batches
+        objective = NetObjective(self, fit_params)
+        chooser = self.__dict__.get("_chooser")
+        if chooser is None or chooser.meta_gradient != self.meta_gradient:
+            self._check_output(clean, fit_params)
+            chooser = self._chooser = Chooser(self.meta_gradient)
+        callbacks = (callback for _, callback in self.callbacks_)
+        fit.clips_itself = any(isinstance(c, GradientNormClipping) for c in callbacks)
+        return Reweighting(objective, clean, chooser, self.meta_parameters)
 
-    Parameters
-    ----------
-    objective : torch.nn.Module
-        ``objective(batch)`` returns the per-example losses (n,) of a batch and the output.
-    clean_batches : CleanBatches
-        Source of the clean batches.
-    meta_gradient : str
-        The way that was asked for.
-    select : callable
-        ``select(objective)`` returns the parameters that the meta-gradient is taken over, by
-        name. It is asked at every step, since callbacks may freeze and thaw parameters.
+    def _clean_batches(self, fit: Fit) -> CleanBatches:
+        """Take the clean set as rows, or as a data set whose targets are codes."""
+        clean = fit.clean
+        dataset = clean.X if clean.in_dataset else self.get_dataset(clean.X, clean.y)
+        source = as_rows(dataset, self.targets_.encode) or encoded(
+            dataset, self.targets_.encode_item
+        )
+        size = self.clean_batch_size
+        if size is None:
+            size = self.get_params_for("iterator_train").get("batch_size", self.batch_size)
+        size = len(dataset) if size in (None, -1) else int(size)
+        # partial_fit goes on drawing where the last fit stopped
+        position = getattr(self, "clean_position_", None) or Position.start(torch.initial_seed())
+        weight = None if fit.clean_weight is None else torch.as_tensor(fit.clean_weight)
+        return CleanBatches(source, size, self.device, position, weight)
 
-    """
+    def _check_output(self, clean: CleanBatches, fit_params: Any) -> None:
+        """Look at what the module returns for a clean batch, before the first step."""
+        X = clean.peek()[0]
+        self._set_training(False)
+        modules = nn.ModuleList(
+            m for m in (getattr(self, f"{name}_") for name in self._modules)
+            if isinstance(m, nn.Module)
+        )  # fmt: skip
+        with torch.no_grad(), no_trace(modules):
+            outputs = [self.infer(own(X), **fit_params)]
+            with perturbed(modules, 0.1):  # probabilities are so anywhere
+                outputs.append(self.infer(own(X), **fit_params))
+        first = [output[0] if isinstance(output, tuple) else output for output in outputs]
+        self.targets_.check_output(first, self.criterion_)
+        self._set_training(True)
 
-    def __init__(
-        self,
-        objective: nn.Module,
-        clean_batches: CleanBatches,
-        meta_gradient: str,
-        select: Callable[[nn.Module], Mapping[str, nn.Parameter]],
+    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
+        """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""
+        first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+        if hasattr(self, "targets_"):
+            y_true = self.targets_.like_output(y_true, first)
+        loss = super().get_loss(first, y_true, X=X, training=training)
+        return loss if training or loss.ndim == 0 else loss.mean()
+
+    # -- what is kept -----------------------------------------------------------------------
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Begin to watch the health of training."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self._needs_fit("on_train_begin").health = HealthCheck(self.history)
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Begin a log."""
+        super().on_epoch_begin(net, **kwargs)
+        self._needs_fit("on_epoch_begin").log = EpochLog()
+
+    def on_batch_end(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
     ) -> None:
-        self.objective = objective
-        self.clean_batches = clean_batches
-        self.select = select
-        self.meta_gradient = meta_gradient
-        self.plan: Plan | None = None
-        self._chosen_for: tuple[bool, ...] = ()
-        self._step: Step | None = None
+        """Keep what a step leaves."""
+        super().on_batch_end(net, batch=batch, training=training, **kwargs)
+        fit = self._fit
+        if fit is None or fit.log is None or not training or "weights" not in kwargs:
+            return
+        batch = batch if isinstance(batch, Batch) else Batch(*batch)
+        fit.log.add(batch, kwargs["weights"], kwargs["clean_loss"], self.history)
+        if batch.rows is None:  # weights whose rows are not known are no record
+            fit.record = None
 
-    def new_batch(self) -> None:
-        """Forget the weights of the last batch."""
-        self._step = None
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the log."""
+        super().on_epoch_end(net, **kwargs)
+        self._close_epoch(self._needs_fit("on_epoch_end"))
+        check_losses(self.history)
 
-    def step(self, batch: Any, prior: Tensor | None = None) -> Step:
-        """Weigh a batch, and add the gradient of the weighted loss to the parameters.
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Keep the weights, and look at what training came to."""
+        super().on_train_end(net, X=X, y=y, **kwargs)
+        fit = self._needs_fit("on_train_end")
+        self._close_epoch(fit)  # an interrupted epoch is yet to be written
+        fit.health.end()
+        labels = self.targets_.classes_of(fit.examples.targets)
+        if labels is not None and fit.record is not None:
+            weights = fit.record.mean()[fit.rows]
+            if fit.weight is not None:  # a class may be left aside because the user says so
+                weights[fit.weight < _COUNTS] = np.nan
+            fit.health.classes(weights, labels)
 
-        ``prior`` (n,), what each example counts, multiplies its loss ``f_i`` and with it the
-        slope ``u_i``. With weights ``w_i`` that are normalised so that ``sum_i p_i w_i = 1``, the
-        step is on ``sum_i p_i w_i f_i``; an example that counts twice is as good as two. The
-        weights returned are ``p_i w_i``.
-
-        A batch seen before keeps its weights: optimizers such as LBFGS evaluate the loss of one
-        batch several times, and rely on it being one function of the parameters.
-        """
-        if self._step is None:
-            self._step = self._weigh(batch, prior)
-            return self._step
-        losses, output = self.objective(batch)
-        loss = (self._step.weights * losses).sum()
-        loss.backward()
-        return self._step._replace(loss=loss, output=output)
-
-    def _weigh(self, batch: Any, prior: Tensor | None) -> Step:
-        clean_batch = self.clean_batches.next()
-        parameters = self.select(self.objective)
-        now = situation(self.objective)
-        if self.plan is None or now != self._chosen_for:
-            self._chosen_for = now
-            self.plan = choose_plan(
-                self.objective, batch, clean_batch, parameters, self.meta_gradient
-            )
-        found = self.plan(self.objective, batch, clean_batch, parameters)
-        slopes = found.slopes if prior is None else prior.to(found.slopes.dtype) * found.slopes
-        weights = normalize(slopes)
-        found.backward(weights)
-        loss = (weights * found.losses.detach()).sum()
-        return Step(weights, loss, found.output, found.clean_loss)
+    def _close_epoch(self, fit: Fit) -> None:
+        """Move what the steps of an epoch left to the history and to the record of weights."""
+        log, fit.log = fit.log, None
+        if log is None:
+            return
+        log.write(self.history)
+        fit.health.epoch(self.history[-1]["batches"], len(self.history))
+        for name in ("example_weights_", "epoch_example_weights_"):
+            self.__dict__.pop(name, None)
+        if fit.record is not None:
+            rows, weights = log.relative_weights()
+            fit.record.add_epoch(fit.rows[rows], weights)
+            self.example_weights_ = fit.record.mean()
+            if self.record_weights == "epochs":
+                self.epoch_example_weights_ = fit.record.by_epoch()

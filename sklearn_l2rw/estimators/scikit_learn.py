@@ -10,6 +10,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from ..nested import leaves
+from ..training.net import Net
 from .mlp import MLP
 from .sizes import fill_sizes
 
@@ -58,7 +59,7 @@ class Summary:
         return _shown(self.value)
 
 
-class Citizen:
+class Citizen(Net):
     """Cloning, representation, tags, and sizes that modules ask for."""
 
     history_ = _kept_privately("history_")
@@ -66,7 +67,7 @@ class Citizen:
     virtual_params_ = _kept_privately("virtual_params_")
 
     def _get_param_names(self) -> list[str]:
-        names: list[str] = super()._get_param_names()  # type: ignore[misc]
+        names: list[str] = super()._get_param_names()
         return [name for name in names if not name.startswith("_")]
 
     def __sklearn_clone__(self) -> Any:
@@ -75,25 +76,24 @@ class Citizen:
         A search makes hundreds of clones, and a copy of a large clean set in each is too much.
         """
         shell = type(self).__new__(type(self))
-        vars(shell).update(vars(self), clean_set=None)
-        clone: Any = super(Citizen, shell).__sklearn_clone__()  # type: ignore[misc]
+        shell.__dict__.update(self.__dict__, clean_set=None)
+        clone: Any = super(Citizen, shell).__sklearn_clone__()
         clone.clean_set = vars(self)["clean_set"]
         return clone
 
     def __sklearn_tags__(self) -> Any:
-        tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
+        tags: Any = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         return tags
 
     def __repr__(self) -> str:
-        net: Any = self
         defaults = {
             name: parameter.default
-            for owner in reversed(type(net).__mro__)
+            for owner in reversed(type(self).__mro__)
             for name, parameter in inspect.signature(owner).parameters.items()
         }
-        params: dict[str, Any] = net.get_params(deep=False)
+        params: dict[str, Any] = self.get_params(deep=False)
         changed = [
             f"{name}={_shown(value)}"
             for name, value in sorted(params.items())
@@ -105,7 +105,7 @@ class Citizen:
         return "module_" in vars(self)
 
     def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
-        params: Any = super()._get_params_html(*args, **kwargs)  # type: ignore[misc]
+        params: Any = super()._get_params_html(*args, **kwargs)
         for name, value in params.items():
             if any(hasattr(leaf, "shape") for leaf in leaves(value)):
                 params[name] = Summary(value)
@@ -116,25 +116,20 @@ class Citizen:
     def initialized_instance(self, instance_or_cls: Any, kwargs: Any) -> Any:
         """Make a component; without a module, an `MLP`."""
         chosen = MLP if instance_or_cls is None else instance_or_cls
-        return super().initialized_instance(chosen, kwargs)  # type: ignore[misc]
+        return super().initialized_instance(chosen, kwargs)
 
     def get_params_for(self, prefix: str) -> dict[str, Any]:
         """Parameters of a component; a module gets the sizes that it asks for."""
-        params: dict[str, Any] = super().get_params_for(prefix)  # type: ignore[misc]
+        params: dict[str, Any] = super().get_params_for(prefix)
         if prefix != "module":
             return params
-        net: Any = self
-        n_outputs = self._n_outputs()
+        n_outputs = getattr(getattr(self, "targets_", None), "n_outputs", None)
         sizes = {
-            "n_features": getattr(net, "n_features_in_", None),
+            "n_features": getattr(self, "n_features_in_", None),
             "n_outputs": n_outputs,
             "n_classes": n_outputs,
         }
-        return fill_sizes(MLP if net.module is None else net.module, params, sizes)
-
-    def _n_outputs(self) -> int | None:
-        """How many numbers the module is to return for an example; None while unknown."""
-        return None
+        return fill_sizes(MLP if self.module is None else self.module, params, sizes)
 
 
 def _same(a: Any, b: Any) -> bool:

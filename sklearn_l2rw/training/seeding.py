@@ -10,10 +10,14 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from ..meta_gradient.state import GENERATORS
+
 
 @contextmanager
 def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Iterator[list[Tensor]]:
     """Run a block on generators seeded by `random_state`, and put the global ones back.
+
+    torch has one generator for all threads. Blocks that are seeded come one after the other.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Itera
         yield states
         return
     cuda = torch.device(device).type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
+    with GENERATORS, torch.random.fork_rng(devices=[device] if cuda else []):
         if resume:
             torch.set_rng_state(resume[0])
             if cuda:
@@ -50,3 +54,8 @@ def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Itera
         states.append(torch.get_rng_state())
         if cuda:
             states.append(torch.cuda.get_rng_state(device))
+
+
+def draw_seed() -> int:
+    """Draw a seed from torch's global generator."""
+    return int(torch.randint(2**31 - 1, ()))

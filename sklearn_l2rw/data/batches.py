@@ -1,0 +1,201 @@
+"""Batches that know their rows: weights belong to rows, and batches are shuffled."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Subset, default_collate
+
+Positions = NDArray[np.int64]
+
+
+class Batch(tuple[Any, Any]):
+    """A pair ``(X, y)``, as skorch's batches are, with what is known of its examples.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,) or None
+        Where its examples stand among those that are trained on; None where that is not known.
+    weight : torch.Tensor of shape (n,) or None
+        What each example counts, by the user's word; None for all the same.
+    """
+
+    rows: Positions | None
+    weight: Tensor | None
+
+    def __new__(
+        cls, X: Any, y: Any, rows: Positions | None = None, weight: Tensor | None = None
+    ) -> Batch:
+        """Make a batch."""
+        batch = super().__new__(cls, (X, y))
+        batch.rows, batch.weight = rows, weight
+        return batch
+
+    def __reduce__(self) -> Any:
+        return Batch, (*self, self.rows, self.weight)
+
+
+def as_pair(batch: Any, source: str) -> tuple[Any, Any]:
+    """X and y of a batch or an item that a loader or a data set of the user's yields."""
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        return batch[0], batch[1]
+    got = type(batch).__name__
+    if isinstance(batch, (tuple, list)):
+        got = f"{got} of {len(batch)} values"
+    raise ValueError(
+        f"Got a {got} from {source}, but expected exactly 2 values, X and y. Put several inputs "
+        "into X, as a dict or a tuple, and weights of examples into sample_weight."
+    )
+
+
+class Numbered(Dataset[Any]):
+    """A data set whose items come with their numbers; an item may be a whole batch."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        return self.dataset[index], index
+
+
+class CollateNumbered:
+    """A loader's own way to make a batch of items, with the items' numbers in the batch's order.
+
+    A way of the user's may bring items into another order, as one that sorts sequences by their
+    length does. It is asked a second time, for the same items with marks in place of their
+    targets, and the marks say which item went where. No numbers where they do not come back.
+    """
+
+    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, items: list[tuple[Any, int]]) -> tuple[Any, list[int] | None]:
+        """Make a batch, and the numbers of its examples."""
+        given = [item for item, _ in items]
+        numbers = [number for _, number in items]
+        if self.collate is default_collate:
+            return self.collate(given), numbers
+        before = _generators()
+        batch = self.collate(given)
+        after = _generators()
+        _set_generators(before)
+        order = _order(self.collate, given, batch)
+        _set_generators(after)
+        return batch, None if order is None else [numbers[i] for i in order]
+
+
+def _generators() -> tuple[Any, ...]:
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def _set_generators(states: tuple[Any, ...]) -> None:
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])
+
+
+def _order(collate: Callable[[list[Any]], Any], items: list[Any], batch: Any) -> list[int] | None:
+    """Which item each example of a batch was; None where that cannot be told."""
+    try:
+        marked = [(X, torch.full_like(y, i)) for i, (X, y) in enumerate(items)]
+        order = [int(mark) for mark in np.asarray(collate(marked)[1]).reshape(len(items), -1)[:, 0]]
+        targets = np.stack([np.asarray(items[i][1]).ravel() for i in order])
+        found = np.asarray(batch[1]).reshape(len(items), -1)
+    except (
+        Exception
+    ):  # a way of the user's may fail in any way where targets are not what they were
+        return None
+    complete = sorted(order) == list(range(len(items)))
+    return order if complete and np.array_equal(targets, found) else None
+
+
+class Batches:
+    """A loader whose batches know their rows.
+
+    Parameters
+    ----------
+    loader : iterable
+        Yields pairs of a batch and the numbers of its items.
+    positions : ndarray of shape (n_items,) or None
+        Where the items stand among the rows that are to be told apart; None where that is not
+        known.
+    weight : ndarray of shape (n_rows,), default=None
+        What each of these counts.
+    """
+
+    def __init__(self, loader: Any, positions: Positions | None, weight: Any = None) -> None:
+        self.loader = loader
+        self.positions = positions
+        self.weight = None if weight is None else torch.as_tensor(weight)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch, numbers in self.loader:
+            X, y = as_pair(batch, "iterator_train")
+            rows = self._rows_of(numbers)
+            yield Batch(X, y, rows, self._weight_of(rows))
+
+    def _rows_of(self, numbers: Any) -> Positions | None:
+        # a single number is that of a batch that the user's data set makes
+        if self.positions is None or numbers is None or np.ndim(numbers) == 0:
+            return None
+        rows: Positions = self.positions[numbers]
+        return rows
+
+    def _weight_of(self, rows: Positions | None) -> Tensor | None:
+        if self.weight is None:
+            return None
+        if rows is None:
+            refuse_weights()
+        return self.weight[torch.as_tensor(rows)]
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __getattr__(self, name: str) -> Any:  # what callbacks may ask a loader for
+        if name == "loader":  # not there yet, while an instance is being unpickled
+            raise AttributeError(name)
+        return getattr(self.loader, name)
+
+
+class UnknownRows(Batches):
+    """A loader of the user's, whose batches do not say which rows they have."""
+
+    def __init__(self, loader: Any, source: str) -> None:
+        super().__init__(loader, None)
+        self.source = source
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.loader:
+            yield Batch(*as_pair(batch, self.source))
+
+
+def refuse_weights() -> None:
+    """Say that weights of the user are to be applied where rows cannot be told apart."""
+    raise ValueError(
+        "Got sample_weight or class_weight with an iterator_train, an IterableDataset or a "
+        "train_split that does not say which rows a batch has, but expected torch's DataLoader "
+        "over a Dataset with a length, or a Subset of it. Weigh the examples in the criterion "
+        "instead."
+    )
+
+
+def positions_in(dataset: Any, base: Any) -> Positions | None:
+    """Where the items of a data set stand in `base`, of which it may be a subset of a subset.
+
+    None where a data set of another kind stands between: it may have its items in any order.
+    """
+    if dataset is base:
+        return np.arange(len(base))
+    if not isinstance(dataset, Subset):
+        return None
+    positions = positions_in(dataset.dataset, base)
+    return None if positions is None else positions[np.asarray(dataset.indices, np.int64)]

@@ -1,0 +1,183 @@
+"""One label for each example: y as users have it, codes for the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+from ..data.arrays import to_numpy
+from ..data.sample_weight import Weight
+from .checks import check_classes, check_known, check_labels, check_output, warn_of_lacking
+from .class_weight import with_class_weight
+from .encoder import Encoder
+from .numbers import like_output
+from .targets import Targets
+
+
+class Labels(Targets):
+    """Labels of any kind, their classes and class weights.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator.
+    named : array-like or None
+        All classes, by the user's word; None to learn them from y.
+    class_weight : dict, "balanced" or None
+        What a class counts.
+    """
+
+    encoder: Encoder
+
+    def __init__(self, owner: str, named: Any = None, class_weight: Any = None) -> None:
+        super().__init__(owner)
+        self.named = named
+        self.class_weight = class_weight
+        self.learned: NDArray[Any] | None = None
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """Labels in the order of `predict_proba`'s columns."""
+        if self.named is not None:
+            return np.asarray(self.named)
+        if self.learned is None:
+            raise ValueError(
+                "Got a Dataset whose labels cannot be read, but expected to learn the classes from "
+                "them. Name all classes with `classes`, or pass y beside the Dataset."
+            )
+        return self.learned
+
+    @property
+    def n_outputs(self) -> int | None:  # type: ignore[override]
+        """One number for each class."""
+        return len(self.classes)
+
+    def learn(self, y: Any, *, in_dataset: bool, before: Any = None, classes: Any = None) -> Any:
+        """Check labels, and learn the classes."""
+        check_classes(self.named)
+        if y is None and not in_dataset:
+            raise ValueError(
+                f"Got y=None, but expected labels: {self.owner} requires y to be passed, "
+                "but the target y is None."
+            )
+        if y is not None:
+            y = check_labels(y, "y")
+            check_classification_targets(y)
+        self.learned = None if before is None else before.learned
+        if classes is not None:
+            self._learn_named(np.unique(check_labels(classes, "classes")))
+        elif y is not None and self.learned is None:
+            self.learned = np.unique(y)
+        self.encoder = Encoder(self.classes)
+        if y is not None:
+            check_known(y, self.encoder, "y")
+        return y
+
+    def _learn_named(self, classes: NDArray[Any]) -> None:
+        if self.learned is not None and not np.array_equal(classes, self.classes):
+            raise ValueError(
+                f"Got classes={classes.tolist()}, but expected those of the first call of "
+                f"`partial_fit`, {self.classes.tolist()}. Leave classes out, or call `fit`."
+            )
+        self.learned = classes
+
+    def check_clean(self, y_clean: Any, y: Any) -> Any:
+        """Check that labels of the clean set are among the classes; warn of classes it lacks."""
+        y_clean = check_labels(y_clean, "yv of the clean_set", warn=False)
+        check_known(y_clean, self.encoder, "the clean_set")
+        warn_of_lacking(y_clean, self.classes if y is None else y)
+        return y_clean
+
+    def check_masked(self, y: Any, trained: NDArray[np.bool_]) -> None:
+        """Check that each class has a row that is trained on."""
+        lost = np.setdiff1d(y, y[trained])
+        if len(lost) and self.named is None:
+            raise ValueError(
+                f"Got labels {lost.tolist()} in rows of the clean_mask that are not among the "
+                f"classes {np.unique(y[trained]).tolist()} of the rows to train on. Leave a row "
+                "of each class unmasked, or name all classes with `classes`."
+            )
+
+    def groups(self, y: Any, counts: NDArray[np.bool_]) -> NDArray[Any]:
+        """Labels of the rows that count."""
+        if y is None:
+            raise ValueError(
+                "Got a number as clean_set with a Dataset whose labels cannot be read, but "
+                "expected labels in memory to choose as many rows of each class. Pass y beside "
+                "the Dataset, a clean_mask, or the clean examples themselves."
+            )
+        return np.asarray(y[counts])
+
+    def weight(self, sample_weight: Weight | None, y: Any) -> Weight | None:
+        """Multiply weights of examples by those of their classes."""
+        return with_class_weight(sample_weight, self.class_weight, y, self.classes)
+
+    def classes_of(self, y: Any) -> NDArray[Any] | None:
+        """Return the labels."""
+        return None if y is None else np.asarray(y)
+
+    def encode(self, y: Any) -> Tensor:
+        """Codes of labels that are among the classes, of shape (n,) where these are a column."""
+        codes = self.encoder.encode(y)
+        return codes.squeeze(1) if codes.ndim == 2 and codes.shape[1] == 1 else codes
+
+    def encode_checked(self, y: Any) -> Tensor:
+        """Codes of labels, after a look whether they are among the classes."""
+        check_known(
+            np.atleast_1d(to_numpy(y)), self.encoder, "a Dataset (X, the clean_set, a train_split)"
+        )
+        return self.encode(y)
+
+    def encode_item(self, y: Any) -> Tensor:
+        """Code of one label, which may come as an array of one."""
+        codes = self.encode_checked(y)
+        return codes.reshape(()) if codes.numel() == 1 else codes
+
+    @property
+    def decodes(self) -> bool:  # type: ignore[override]
+        """Whether labels are other than codes."""
+        return not self.encoder.identity
+
+    def decode(self, codes: Any) -> Any:
+        """Labels of codes."""
+        return self.encoder.decode(codes)
+
+    def placeholder(self, y: Any) -> Tensor:
+        """Code 0: labels are of no account."""
+        return torch.zeros(np.shape(y), dtype=torch.int64)
+
+    def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
+        """Check that the module returns what the criterion expects for each class."""
+        check_output(outputs, criterion, len(self.classes))
+
+
+class OneLogit(Labels):
+    """Labels of two classes, for a module that returns the logit of the second."""
+
+    n_outputs = 1
+
+    def learn(self, y: Any, *, in_dataset: bool, before: Any = None, classes: Any = None) -> Any:
+        """Check labels, and that there are two classes."""
+        y = super().learn(y, in_dataset=in_dataset, before=before, classes=classes)
+        n = len(self.classes)
+        if n != 2:
+            raise ValueError(
+                f"Only binary classification is supported: got y with {n} class"
+                f"{'es' * (n > 1)}, {self.classes.tolist()[:10]}, but expected 2. Use "
+                "L2RWClassifier for more. If the other class comes later, name both with `classes` "
+                "of `partial_fit`."
+            )
+        return y
+
+    def like_output(self, y_true: Any, output: Any) -> Any:
+        """Codes as numbers, in the shape of the logits."""
+        return like_output(y_true, output)
+
+    def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
+        """Nothing: skorch checks the shape of a logit itself."""

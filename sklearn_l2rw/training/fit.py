@@ -1,0 +1,341 @@
+"""`fit` and `partial_fit`: from what the user gives to what is trained on, all or nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.utils import is_dataset
+
+from ..data.batches import Batch
+from ..data.checks import check_clean_form, check_clean_lengths, check_same_features, row_shapes
+from ..data.clean_sources import (
+    FitArguments,
+    Mask,
+    check_mask,
+    check_some_of_each,
+    given_examples,
+    is_number,
+    split_off,
+)
+from ..data.examples import Examples, enter
+from ..data.features import check_features, check_names, warn_of_unlike
+from ..data.inputs import stack_rows
+from ..data.rows import take_rows
+from ..data.sample_weight import Weight, check_sample_weight
+from ..targets.targets import Targets
+from .checks import check_copyable, check_parameters, check_trained
+from .fit_state import Fit
+from .net import Net
+from .recording import WeightRecord
+from .rollback import rollback
+from .seeding import draw_seed, seeded
+
+_WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class Fitting(Net):
+    """skorch's seams around a fit: arguments, data, components, callbacks."""
+
+    _fit: Fit | None = None
+    targets_: Targets
+    module_: Any
+    criterion_: Any
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        clean_mask: Any = None,
+        **fit_params: Any,
+    ) -> Any:
+        """Train on X and y, with weights learned from the clean set.
+
+        A failed fit leaves the estimator as it was.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or what else skorch takes
+            The examples: arrays, data frames, lists, CSR matrices, tensors of any shape, a dict
+            or list of such for modules with several inputs, or a torch Dataset.
+        y : array-like of shape (n_samples,), default=None
+            Their labels or targets. None where X is a Dataset that has them.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each example counts, at least 0. The example's loss is multiplied by it: 2 is the
+            same as having it in the batch twice, 0 takes it out. Learned weights multiply it.
+        X_val, y_val : array-like, default=None
+            The clean set. In a Pipeline with ``transform_input=["X_val"]``, X_val goes through
+            the fitted steps before.
+        clean_mask : array-like of bool of shape (n_samples,), default=None
+            True for the rows that are trusted: these are the clean set, and the others are
+            trained on.
+        **fit_params : dict
+            Passed on to the module's ``forward``, as in skorch.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the clean set is missing, given in two ways, or does not go with X and y; if data
+            are not finite; if lengths differ. All before the first step.
+
+        """
+        keep = bool(self.warm_start and self.initialized_)
+        arguments = FitArguments(sample_weight, X_val, y_val, clean_mask)
+        with self._fitting(keep=keep):
+            examples = self._begin(X, y, arguments, keep=keep, reuse=False)
+            return super().fit(examples.X, examples.y, **fit_params)
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        classes: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        clean_mask: Any = None,
+        **fit_params: Any,
+    ) -> Any:
+        """Go on training, for ``max_epochs`` epochs, where the last fit stopped.
+
+        Parameters
+        ----------
+        X, y, sample_weight, X_val, y_val, clean_mask, **fit_params
+            As in `fit`. Where no clean set is given, or a number of rows, that of the call before
+            is used on.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that y may ever have, in the first call. None takes those of the first y.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        """
+        if self._fit is not None:  # called by fit
+            return super().partial_fit(X, y, classes=classes, **fit_params)
+        arguments = FitArguments(sample_weight, X_val, y_val, clean_mask)
+        keep = bool(self.initialized_)
+        with self._fitting(keep=keep):
+            examples = self._begin(X, y, arguments, keep=keep, reuse=keep, classes=classes)
+            return super().partial_fit(examples.X, examples.y, classes=classes, **fit_params)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> Any:
+        """Loop of a fit; see :meth:`skorch.NeuralNet.fit_loop`."""
+        self._needs_fit("fit_loop")
+        return super().fit_loop(X, y, epochs, **fit_params)
+
+    def _needs_fit(self, name: str) -> Fit:
+        if self._fit is None:
+            raise RuntimeError(
+                f"Got a call of {name} outside of a fit, where there is no clean set to learn "
+                "weights from. Call fit or partial_fit."
+            )
+        return self._fit
+
+    @contextmanager
+    def _fitting(self, *, keep: bool) -> Iterator[None]:
+        check_parameters(self)
+        resume = getattr(self, "generator_states_", None) if keep else None
+        with rollback(self, keep=keep):
+            with seeded(self.random_state, str(self.device), resume) as states:
+                for name in ("example_weights_", "epoch_example_weights_"):
+                    self.__dict__.pop(name, None)
+                if not keep:
+                    self.__dict__.pop("clean_position_", None)
+                try:
+                    yield
+                    check_trained(self)
+                    self._keep_position()
+                finally:
+                    self.__dict__.pop("_fit", None)
+            self.generator_states_ = states
+
+    def _keep_position(self) -> None:
+        """Remember where the clean batches stand, for `partial_fit` to go on."""
+        if self._fit is not None and self._fit.reweighting is not None:
+            self.clean_position_ = self._fit.reweighting.clean_batches.position
+
+    # -- from arguments to rows -------------------------------------------------------------
+
+    def _begin(
+        self, X: Any, y: Any, arguments: FitArguments, *, keep: bool, reuse: bool,
+        classes: Any = None,
+    ) -> Examples:  # fmt: skip
+        """Check all that was given, take the clean set, and begin the fit; return its examples."""
+        given = given_examples(self.clean_set, arguments)  # the ways, before anything else
+        examples = enter(X, y, tabular=self.module is None)
+        if not examples.in_dataset:
+            known = keep and hasattr(self, "n_features_in_")
+            check_features(self, X if hasattr(X, "columns") else examples.X, reset=not known)
+        before = getattr(self, "targets_", None) if keep else None
+        self.targets_ = self._make_targets()
+        checked = self.targets_.learn(
+            examples.targets, in_dataset=examples.in_dataset, before=before, classes=classes
+        )
+        examples = examples._replace(
+            y=examples.y if examples.in_dataset else checked, targets=checked
+        )
+        weight = check_sample_weight(arguments.sample_weight, examples.n)
+        trained = self._take_clean(given, examples, weight, arguments, reuse=reuse)
+        rows = np.flatnonzero(trained)
+        if len(rows) < examples.n and weight is not None:
+            weight = weight[rows]
+        n_rows, examples = examples.n, examples.take(rows)
+        clean = self._enter_clean(examples)
+        weights = (
+            self.targets_.weight(weight, examples.targets),
+            self.targets_.weight(self.clean_sample_weight_, clean.targets),
+        )
+        record = None
+        if self.record_weights:
+            record = WeightRecord(n_rows, epochs=self.record_weights == "epochs")
+        self._fit = Fit(n_rows, rows, examples, clean, weights, record)
+        return examples
+
+    def _take_clean(
+        self, given: Any, examples: Examples, weight: Weight | None, arguments: FitArguments,
+        *, reuse: bool,
+    ) -> Mask:  # fmt: skip
+        """Set the clean set; return the rows of X that are left to train on."""
+        counts = np.ones(examples.n, dtype=bool) if weight is None else weight > 0
+        if given is not None:
+            check_clean_form(given)
+            self.clean_set_, self.clean_sample_weight_ = given, None
+            self.__dict__.pop("clean_indices_", None)
+            return counts
+        if arguments.clean_mask is not None:
+            mask = check_mask(arguments.clean_mask, len(counts))
+            if examples.targets is not None and not reuse:
+                self.targets_.check_masked(examples.targets, ~mask)
+            mask = mask & counts
+        elif reuse and hasattr(self, "clean_set_"):
+            return counts
+        elif is_number(self.clean_set):
+            mask = self._split_off(examples, counts)
+        else:
+            check_clean_form(None)
+        left: Mask = counts & ~mask
+        check_some_of_each(mask, left)
+        chosen = self.clean_indices_ = np.flatnonzero(mask)
+        self.clean_set_ = take_rows(examples.X, chosen)
+        if not examples.in_dataset:
+            self.clean_set_ = self.clean_set_, take_rows(examples.y, chosen)
+        self.clean_sample_weight_ = None if weight is None else weight[chosen]
+        return left
+
+    def _split_off(self, examples: Examples, counts: NDArray[np.bool_]) -> Mask:
+        """Rows for the clean set; those that do not count are not drawn."""
+        # A fit of a random_state is seeded, and its module is not to begin elsewhere.
+        seed = draw_seed() if self.random_state is None else torch.initial_seed()
+        groups = self.targets_.groups(examples.targets, counts)
+        mask = counts.copy()
+        mask[counts] = split_off(self.clean_set, groups, seed)
+        return mask
+
+    def _enter_clean(self, examples: Examples) -> Examples:
+        """Let the clean set in, and check it against X and y, as far as both are in memory."""
+        given = self.clean_set_
+        name = "X of the clean_set"
+        if is_dataset(given):
+            clean = enter(given, name=name)
+        else:
+            X = stack_rows(given[0]) if self.module is None else given[0]
+            clean = enter(X, given[1], name=name)
+            check_clean_lengths(clean.n, clean.y)
+        if examples.inputs is not None and clean.inputs is not None:
+            check_same_features(row_shapes(examples.inputs), clean.inputs)
+            if not clean.in_dataset and hasattr(self, "feature_names_in_"):
+                check_names(self, given[0])
+            warn_of_unlike(examples.inputs, clean.inputs)
+        if clean.targets is None:
+            return clean
+        targets = self.targets_.check_clean(clean.targets, examples.targets)
+        return clean._replace(y=None if clean.in_dataset else targets, targets=targets)
+
+    # -- data sets --------------------------------------------------------------------------
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Make a data set of X and y; see :meth:`skorch.NeuralNet.get_dataset`."""
+        if not is_dataset(X) and not (self._fit is not None and self._fit.has(X)):
+            given, X, y, *_ = X, *enter(X, y, tabular=self.module is None)
+            check_features(self, given if hasattr(given, "columns") else X, reset=False)
+        return super().get_dataset(X, y)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Split the data set of X and y; see :meth:`skorch.NeuralNet.get_split_datasets`."""
+        fit = self._needs_fit("get_split_datasets")
+        fit.base = self.get_dataset(X, y)
+        fit.dataset, valid = super().get_split_datasets(fit.base, y, **fit_params)
+        return fit.dataset, valid
+
+    # -- components -------------------------------------------------------------------------
+
+    def initialize(self) -> Any:
+        """Initialize all components; see :meth:`skorch.NeuralNet.initialize`."""
+        if self._fit is not None:
+            return super().initialize()
+        with seeded(self.random_state, str(self.device), None) as states:
+            super().initialize()
+        self.generator_states_ = states
+        return self
+
+    def set_params(self, **kwargs: Any) -> Any:
+        """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""
+        if not self.initialized_ or self._fit is not None:
+            return super().set_params(**kwargs)
+        with seeded(self.random_state, str(self.device), None):  # the module may be made anew
+            return super().set_params(**kwargs)
+
+    def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the module, a copy of one that was given."""
+        super().initialize_module(*args, **kwargs)
+        for name in ("_chooser", "integers_are_floats_"):  # what was found out about the last one
+            self.__dict__.pop(name, None)
+        if self.module_ is self.module:
+            check_copyable(self.module)
+            self.module_ = copy.deepcopy(self.module)
+        return self
+
+    def initialize_criterion(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the criterion, a copy of one that was given."""
+        super().initialize_criterion(*args, **kwargs)
+        if self.criterion_ is self.criterion:
+            self.criterion_ = copy.deepcopy(self.criterion)
+        return self
+
+    def initialize_history(self) -> Any:
+        """Begin a new history: a failed fit gives the old one back."""
+        self.history_ = None
+        return super().initialize_history()
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call a callback method; callbacks see labels where the loss sees codes."""
+        if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
+            batch = cb_kwargs["batch"]
+            known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
+            cb_kwargs["batch"] = Batch(batch[0], self.targets_.decode(batch[1]), *known)
+        super().notify(method_name, **cb_kwargs)
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_fit"}
+
+    def _make_targets(self) -> Targets:
+        """Make what stands for y in a fit."""
+        return Targets(type(self).__name__)

@@ -1,0 +1,59 @@
+"""What a fit holds while it lasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..data.batches import Positions
+from ..data.examples import Examples
+from ..data.sample_weight import Weight, mean_one
+from .epoch_log import EpochLog
+from .health import HealthCheck
+from .recording import WeightRecord
+from .reweighting import Reweighting
+
+
+class Fit:
+    """All that a fit holds while it lasts.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows that were given.
+    rows : ndarray
+        Which of them are trained on.
+    examples, clean : Examples
+        Those that are trained on, and the clean ones.
+    weight, clean_weight : ndarray or None
+        What each of these counts, with a mean of 1; None for all the same.
+    record : WeightRecord or None
+        Weights by row; None where they are not kept.
+    """
+
+    def __init__(
+        self,
+        n_rows: int,
+        rows: Positions,
+        examples: Examples,
+        clean: Examples,
+        weights: tuple[Weight | None, Weight | None],
+        record: WeightRecord | None,
+    ) -> None:
+        self.n_rows = n_rows
+        self.rows = rows
+        self.examples = examples
+        self.clean = clean
+        self.weight, self.clean_weight = map(mean_one, weights)
+        self.record = record
+        self.base: Any = None  # data set of all rows, before it is split
+        self.dataset: Any = None  # what is left of it to train on; None once it is iterated over
+        self.reweighting: Reweighting | None = (
+            None  # made at the first step, when callbacks have had their say
+        )
+        self.clips_itself = False  # a callback of the user's bounds the update
+        self.log: EpochLog | None = None  # of the epoch that is under way
+        self.health = HealthCheck()
+
+    def has(self, X: Any) -> bool:
+        """Whether X has come in through the door already."""
+        return X is self.examples.X or X is self.clean.X

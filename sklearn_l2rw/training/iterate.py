@@ -1,0 +1,104 @@
+"""What a skorch net iterates over, and how it calls its module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from ..data.batches import (
+    Batches,
+    CollateNumbered,
+    Numbered,
+    UnknownRows,
+    positions_in,
+    refuse_weights,
+)
+from ..data.dtypes import cast_floats, cast_integers, has_integers
+from ..data.rows import as_rows, batch_loader, encoded
+from ..targets.targets import Targets
+from .fit_state import Fit
+from .net import Net
+
+_ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
+
+
+class Iterating(Net):
+    """Batches of a net: of rows that are known, encoded and cast as the module takes them."""
+
+    _fit: Fit | None
+    targets_: Targets
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Make a loader of a data set; see :meth:`skorch.NeuralNet.get_iterator`."""
+        fit = self._fit
+        if fit is None or dataset is not fit.dataset or not training:
+            return self._other_loader(dataset, training)
+        fit.dataset = None  # a callback that asks for it again gets a loader of its own
+        rows = self._rows(dataset, "iterator_train", self.targets_.encode)
+        positions = positions_in(dataset, fit.base)
+        if rows is not None:
+            loader = self._row_loader(rows.to(self.device), "iterator_train")
+        elif self.iterator_train is DataLoader and not isinstance(dataset, IterableDataset):
+            coded = encoded(dataset, self.targets_.encode_item)
+            loader = super().get_iterator(Numbered(coded), training)
+            if loader.batch_sampler is not None:
+                loader.collate_fn = CollateNumbered(loader.collate_fn)
+        else:
+            coded, positions = encoded(dataset, self.targets_.encode_item), None
+            loader = super().get_iterator(coded, training)
+            if fit.weight is None:
+                return UnknownRows(loader, "iterator_train")
+        if positions is None and fit.weight is not None:
+            refuse_weights()
+        return Batches(loader, positions, fit.weight)
+
+    def _other_loader(self, dataset: Any, training: bool) -> Any:
+        """Loader of what is not trained on: validation, prediction, a callback's own."""
+        prefix = "iterator_train" if training else "iterator_valid"
+        targets = getattr(self, "targets_", Targets(type(self).__name__))
+        fitting = self._fit is not None
+        rows = self._rows(
+            dataset, prefix, targets.encode_checked if fitting else targets.placeholder
+        )
+        if rows is not None:
+            return Batches(self._row_loader(rows, prefix), None)
+        return super().get_iterator(
+            encoded(dataset, targets.encode_item) if fitting else dataset, training
+        )
+
+    def _options(self, prefix: str) -> dict[str, Any]:
+        return {"batch_size": self.batch_size, **self.get_params_for(prefix)}
+
+    def _rows(self, dataset: Any, prefix: str, encode: Any) -> Any:
+        """Rows of a data set that can be indexed a batch at a time; None for any other."""
+        known = set(self._options(prefix)) <= _ROW_LOADER_OPTIONS
+        return as_rows(dataset, encode) if getattr(self, prefix) is DataLoader and known else None
+
+    def _row_loader(self, rows: Any, prefix: str) -> Any:
+        options = self._options(prefix)
+        if options["batch_size"] == -1:
+            options["batch_size"] = len(rows)
+        # A DataLoader draws a seed for its workers: in a fit from where skorch's would, but
+        # prediction has no need to touch the global generator.
+        generator = torch.Generator() if self._fit is None else None
+        return batch_loader(rows, generator, **options)
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Apply the module, to floats where it cannot take integers."""
+        x = cast_floats(x, self.module_)
+        if not has_integers(x):
+            return super().infer(x, **fit_params)
+        if getattr(self, "integers_are_floats_", False):
+            return super().infer(cast_integers(x, self.module_), **fit_params)
+        try:
+            return super().infer(x, **fit_params)
+        except (RuntimeError, ValueError) as error:
+            try:
+                output = super().infer(cast_integers(x, self.module_), **fit_params)
+            except (RuntimeError, ValueError):
+                raise error from None
+        if self._fit is not None:
+            self.integers_are_floats_ = True
+        return output

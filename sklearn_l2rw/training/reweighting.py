@@ -1,0 +1,151 @@
+"""One step of the method in a training loop: weights, and the gradient to take the step with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from skorch.dataset import get_len
+from torch import Tensor, nn
+
+from ..data.batches import Batch
+from ..data.clean_batches import CleanBatches
+from ..meta_gradient.algorithm import normalize
+from ..meta_gradient.choice import Chooser
+from ..meta_gradient.objective import per_example
+from ..meta_gradient.parameters import select_parameters
+from ..nested import own
+
+
+class Step(NamedTuple):
+    """Weights (n,) of a batch, the weighted loss (a number), the output, the clean loss."""
+
+    weights: Tensor
+    loss: Tensor
+    output: Any
+    clean_loss: Tensor
+
+
+@contextmanager
+def _unreduced(criterion: Any) -> Iterator[None]:
+    """Let a criterion return one loss for each example."""
+    if not hasattr(criterion, "reduction"):
+        yield
+        return
+    reduction = criterion.reduction
+    criterion.reduction = "none"
+    try:
+        yield
+    finally:
+        criterion.reduction = reduction
+
+
+class NetObjective(nn.Module):
+    """Per-example losses of a skorch net, with the net's modules and criteria as children.
+
+    A batch is ``(X, y)``, or ``(X, y, weight)`` with what each example's loss is multiplied by.
+    """
+
+    def __init__(self, net: Any, fit_params: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.net = net
+        self.fit_params = fit_params
+        self.held = _components(net)
+        for name, holder in self.held.items():
+            if isinstance(holder, nn.Module):
+                self.add_module(name, holder)
+        self._named = list(self.named_parameters())
+
+    def is_of(self, net: Any) -> bool:
+        """Whether these are still the net's components; callbacks may make them anew."""
+        return all(holder is getattr(net, f"{name}_") for name, holder in self.held.items())
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Parameters that require a gradient at this moment, by name."""
+        return {name: p for name, p in self._named if p.requires_grad}
+
+    def forward(self, batch: Any) -> tuple[Tensor, Any]:
+        """Losses (n,), and what the module puts out."""
+        X, y, *weight = batch
+        output = self.net.infer(own(X), **self.fit_params)
+        with _unreduced(self.net.criterion_):
+            losses = self.net.get_loss(output, y, X=X, training=True)
+        losses = per_example(losses, get_len(X))
+        return losses * weight[0] if weight else losses, output
+
+
+def _components(net: Any) -> dict[str, Any]:
+    return {name: getattr(net, f"{name}_") for name in (*net._modules, *net._criteria)}
+
+
+class Reweighting:
+    """State of the method over a fit.
+
+    Parameters
+    ----------
+    objective : NetObjective
+        Losses of the net.
+    clean_batches : CleanBatches
+        Source of the clean batches.
+    chooser : Chooser
+        How slopes are computed.
+    meta_parameters : None, str, list of str or callable
+        Parameters that the meta-gradient is taken over.
+    """
+
+    def __init__(
+        self,
+        objective: NetObjective,
+        clean_batches: CleanBatches,
+        chooser: Chooser,
+        meta_parameters: Any,
+    ) -> None:
+        self.objective = objective
+        self.clean_batches = clean_batches
+        self.chooser = chooser
+        self.meta_parameters = meta_parameters
+        self._last: tuple[Any, Step] | None = None
+
+    def step(self, batch: Any) -> Step:
+        """Weigh a batch, and add the gradient of the weighted loss to the parameters.
+
+        ``p`` (n,), what each example counts, multiplies its loss ``f_i`` and with it the
+        slope ``u_i``. With weights ``w_i`` that are normalised so that ``sum_i p_i w_i = 1``, the
+        step is on ``sum_i p_i w_i f_i``; an example that counts twice is as good as two. The
+        weights returned are ``p_i w_i``.
+
+        A batch that comes again keeps its weights: optimizers such as LBFGS evaluate the loss of
+        one batch several times, and rely on it being one function of the parameters.
+        """
+        if self._last is None or self._last[0] is not batch:
+            self._last = batch, self._weigh(batch)
+            return self._last[1]
+        first = self._last[1]
+        losses, output = self.objective(batch)
+        loss = (first.weights * losses).sum()
+        loss.backward()
+        return first._replace(loss=loss, output=output)
+
+    def _weigh(self, batch: Any) -> Step:
+        clean = self.clean_batches.next()
+        pair, clean_pair = tuple(batch), tuple(clean)
+        if clean.weight is not None:
+            ones = torch.ones(get_len(batch[0]), device=clean.weight.device)
+            pair, clean_pair = (*batch, ones), (*clean, clean.weight)
+        found = self.chooser(self.objective, pair, clean_pair, self._parameters())
+        slopes = found.slopes
+        if isinstance(batch, Batch) and batch.weight is not None:
+            slopes = batch.weight.to(slopes) * slopes
+        weights = normalize(slopes)
+        found.backward(weights)
+        loss = (weights * found.losses.detach()).sum()
+        return Step(weights, loss, found.output, found.clean_loss)
+
+    def _parameters(self) -> Mapping[str, nn.Parameter]:
+        """Parameters of the meta-gradient; asked for at every step, since layers may be frozen."""
+        if self.meta_parameters is None:
+            return self.objective.trainable()  # those of the criterion too
+        chosen = select_parameters(self.objective.get_submodule("module"), self.meta_parameters)
+        return {f"module.{name}": p for name, p in chosen.items()}
