@@ -137,19 +137,13 @@ def turning_rows(items: list[Any]) -> Any:
     return rows.flip(0), labels
 
 
-@pytest.mark.parametrize("collate", [by_first_feature, all_but_one])
-def test_batches_that_are_not_in_order(collate: Any) -> None:
-    """No weights are better than weights of other rows."""
-    net = make_net(iterator_train__collate_fn=collate).fit(Items(), Y_NOISY)
-    assert not hasattr(net, "example_weights_")
-    assert net.predict(X).shape == (N,)
-    with pytest.raises(ValueError, match="does not say which rows a batch has"):
-        net.fit(Items(), Y_NOISY, sample_weight=PRIOR)
+REORDERING = [by_first_feature, turning_a_class, turning_rows]
 
 
 @pytest.mark.parametrize("form", ["arrays", "items"])
-@pytest.mark.parametrize("collate", [turning_a_class, turning_rows, keeping_order])
+@pytest.mark.parametrize("collate", [*REORDERING, all_but_one, keeping_order])
 def test_weights_are_of_the_right_rows_or_of_none(collate: Any, form: str) -> None:
+    """No weights are better than weights of other rows."""
     weighed = Weighed(X)
     net = make_net(iterator_train__collate_fn=collate, callbacks=[("weighed", weighed)])
     net.fit(X if form == "arrays" else Items(), Y_NOISY)
@@ -158,12 +152,36 @@ def test_weights_are_of_the_right_rows_or_of_none(collate: Any, form: str) -> No
     np.testing.assert_allclose(getattr(net, "example_weights_", expected), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("collate", [turning_a_class, turning_rows])
-def test_sample_weight_is_of_the_right_rows_or_refused(collate: Any) -> None:
-    prior = np.where(Y_NOISY == 0, np.arange(N), 0.5)  # an order within a class
-    net = make_net(iterator_train__collate_fn=collate, max_epochs=1)
+def test_batches_that_lack_an_item_are_of_no_rows() -> None:
+    net = make_net(iterator_train__collate_fn=all_but_one).fit(Items(), Y_NOISY)
+    assert not hasattr(net, "example_weights_")
+    assert net.predict(X).shape == (N,)
     with pytest.raises(ValueError, match="does not say which rows a batch has"):
-        net.fit(Items(), Y_NOISY, sample_weight=prior)
+        net.fit(Items(), Y_NOISY, sample_weight=PRIOR)
+
+
+@pytest.mark.parametrize("collate", [*REORDERING, keeping_order])
+def test_sample_weight_is_of_the_right_rows_or_refused(collate: Any) -> None:
+    """In the first step it multiplies the weights that the same rows have without it."""
+    prior = np.arange(1.0, N + 1)  # an order within a class, too
+    steps = []
+    refused = ""
+    for sample_weight in (None, prior):
+        weighed = Weighed(X)
+        net = make_net(iterator_train__collate_fn=collate, callbacks=[("weighed", weighed)])
+        try:
+            net.fit(Items(), Y_NOISY, sample_weight=sample_weight)
+        except ValueError as error:
+            refused = str(error)
+            continue
+        steps.append(weighed.steps[0])
+    if refused:
+        assert "does not say which rows a batch has" in refused
+        return
+    (rows, plain), (same, weighted) = steps
+    np.testing.assert_array_equal(same, rows)
+    expected = prior[rows] * plain
+    np.testing.assert_allclose(weighted, expected / expected.sum(), rtol=1e-4, atol=1e-7)
 
 
 def test_batches_that_are_in_order() -> None:
