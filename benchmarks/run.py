@@ -152,20 +152,14 @@ def run(
     ----------
     name, preset_name : str
         Of `EXPERIMENTS`, and of its presets.
-    arms : list of str or None
-        None takes those of the preset.
-    seeds : int or None
-        How many seeds, or folds; None takes the preset's number.
+    arms, seeds
+        Names of arms, number of seeds or folds; None takes those of the preset.
     n_jobs : int
         Runs at a time, each with one thread.
     data_home : str or None
         Where data sets are kept; None is scikit-learn's.
-    device : str
-        Of torch.
-    folder : Path
-        Where the results go.
-    progress : bool
-        Whether a bar is shown.
+    device, folder, progress
+        Device of torch; where the results go; whether a bar is shown.
 
     Returns
     -------

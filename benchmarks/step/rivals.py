@@ -20,9 +20,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sklearn_l2rw.meta_gradient.algorithm import literal_weights as algorithm_1
 from sklearn_l2rw.meta_gradient.algorithm import normalize
-from sklearn_l2rw.meta_gradient.choice import META_GRADIENTS, Chooser
+from sklearn_l2rw.meta_gradient.choice import Chooser
 from sklearn_l2rw.meta_gradient.objective import Objective
 from sklearn_l2rw.meta_gradient.parameters import select_parameters
+from sklearn_l2rw.meta_gradient.ways import WAYS
 
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[], Tensor | None]
@@ -197,11 +198,7 @@ def betty(setting: Setting) -> Arm:
 
 OURS: dict[str, Callable[[Setting], Arm]] = {
     "ours": ours,
-    **{
-        f"ours:{name}": partial(ours, meta_gradient=name)
-        for name in META_GRADIENTS
-        if name != "auto"
-    },
+    **{f"ours:{name}": partial(ours, meta_gradient=name) for name in WAYS},
     "ours:last": partial(ours, meta_parameters="last"),
 }
 ARMS: dict[str, Callable[[Setting], Arm]] = {
@@ -213,4 +210,4 @@ ARMS: dict[str, Callable[[Setting], Arm]] = {
     "betty": betty,
 }
 RIVALS = ("higher", "torchopt", "literal")  # exact ones of other makers
-INEXACT = ("ours:finite_difference", "betty")
+INEXACT = (*(f"ours:{name}" for name, way in WAYS.items() if not way.exact), "betty")

@@ -63,7 +63,7 @@ def test_exact_arms_move_the_net_as_the_oracle_says(arm: str) -> None:
 def test_sequence_nets_are_checked_without_dropout(
     make: Callable[..., nn.Module], arm: str
 ) -> None:
-    if arm in ("ours:layerwise", "torchopt"):
+    if arm in ("ours:merged", "ours:layerwise", "torchopt"):
         pytest.skip("may refuse recurrent nets")
     case = Case(partial(make, 3), (4, 3), 2, 6, 5, rounds=1, twice=True, dropout=True)
     given, error = prepare(case, arm, "cpu")[1:]
