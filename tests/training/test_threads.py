@@ -28,7 +28,7 @@ class InStep(Callback):
 
     def meet(self) -> None:
         try:
-            self.barrier.wait(timeout=2)
+            self.barrier.wait(timeout=0.5)
         except threading.BrokenBarrierError:
             return
 
