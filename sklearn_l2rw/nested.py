@@ -18,8 +18,11 @@ def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
 
 
 def own(X: Any) -> Any:
-    """Copy of the tensors of X, for a module that may write into its input."""
-    return map_leaves(lambda x: x.clone() if isinstance(x, Tensor) else x, X)
+    """Copy of the tensors of X, for a module that may write into its input.
+
+    Without a graph: inputs are no functions of what is trained.
+    """
+    return map_leaves(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, X)
 
 
 def leaves(X: Any) -> list[Any]:

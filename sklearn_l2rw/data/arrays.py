@@ -30,14 +30,15 @@ def _is_nan(x: Any) -> bool:
     return isinstance(x, float) and x != x
 
 
-def _as_numpy_knows(x: Tensor) -> Tensor:
+def numpy_knows(x: Tensor) -> Tensor:
+    """Return x, in a precision that NumPy has."""
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def to_numpy(y: Any) -> NDArray[Any]:
     """Array of what is a tensor, a Series, a categorical, a sparse matrix or a list."""
     if isinstance(y, Tensor):
-        return np.asarray(_as_numpy_knows(y.detach().cpu()))
+        return np.asarray(numpy_knows(y.detach().cpu()))
     labels = np.asarray(y.toarray() if sparse.issparse(y) else y)
     if labels.dtype.kind == "U" and isinstance(y, (list, tuple)) and any(_is_nan(x) for x in y):
         labels = np.asarray(y, dtype=object)  # numpy makes a text of NaN among texts
@@ -46,5 +47,5 @@ def to_numpy(y: Any) -> NDArray[Any]:
 
 
 def detached(X: Any) -> Any:
-    """Tensors of X without a graph: what is trained on is no function of parameters."""
-    return map_leaves(lambda x: x.detach() if isinstance(x, Tensor) else x, X)
+    """Tensors of X without a graph, in a precision that NumPy has."""
+    return map_leaves(lambda x: numpy_knows(x.detach()) if isinstance(x, Tensor) else x, X)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Subset, default_collate
+
+from .collate import Collate, order_of
 
 Positions = NDArray[np.int64]
 
@@ -45,11 +46,10 @@ def as_pair(batch: Any, source: str) -> tuple[Any, Any]:
     """X and y of a batch or an item that a loader or a data set of the user's yields."""
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         return batch[0], batch[1]
-    got = type(batch).__name__
-    if isinstance(batch, (tuple, list)):
-        got = f"{got} of {len(batch)} values"
+    several = isinstance(batch, (tuple, list))
+    got = f"{len(batch)} values" if several else f"1 value, a {type(batch).__name__},"
     raise ValueError(
-        f"Got a {got} from {source}, but expected exactly 2 values, X and y. Put several inputs "
+        f"Got {got} from {source}, but expected exactly 2 values, X and y. Put several inputs "
         "into X, as a dict or a tuple, and weights of examples into sample_weight."
     )
 
@@ -71,11 +71,10 @@ class CollateNumbered:
     """A loader's own way to make a batch of items, with the items' numbers in the batch's order.
 
     A way of the user's may bring items into another order, as one that sorts sequences by their
-    length does. It is asked a second time, for the same items with marks in place of their
-    targets, and the marks say which item went where. No numbers where they do not come back.
+    length does. See `order_of`; no numbers where the order cannot be told.
     """
 
-    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
+    def __init__(self, collate: Collate) -> None:
         self.collate = collate
 
     def __call__(self, items: list[tuple[Any, int]]) -> tuple[Any, list[int] | None]:
@@ -84,38 +83,8 @@ class CollateNumbered:
         numbers = [number for _, number in items]
         if self.collate is default_collate:
             return self.collate(given), numbers
-        before = _generators()
-        batch = self.collate(given)
-        after = _generators()
-        _set_generators(before)
-        order = _order(self.collate, given, batch)
-        _set_generators(after)
+        batch, order = order_of(self.collate, given)
         return batch, None if order is None else [numbers[i] for i in order]
-
-
-def _generators() -> tuple[Any, ...]:
-    return torch.get_rng_state(), random.getstate(), np.random.get_state()
-
-
-def _set_generators(states: tuple[Any, ...]) -> None:
-    torch.set_rng_state(states[0])
-    random.setstate(states[1])
-    np.random.set_state(states[2])
-
-
-def _order(collate: Callable[[list[Any]], Any], items: list[Any], batch: Any) -> list[int] | None:
-    """Which item each example of a batch was; None where that cannot be told."""
-    try:
-        marked = [(X, torch.full_like(y, i)) for i, (X, y) in enumerate(items)]
-        order = [int(mark) for mark in np.asarray(collate(marked)[1]).reshape(len(items), -1)[:, 0]]
-        targets = np.stack([np.asarray(items[i][1]).ravel() for i in order])
-        found = np.asarray(batch[1]).reshape(len(items), -1)
-    except (
-        Exception
-    ):  # a way of the user's may fail in any way where targets are not what they were
-        return None
-    complete = sorted(order) == list(range(len(items)))
-    return order if complete and np.array_equal(targets, found) else None
 
 
 class Batches:

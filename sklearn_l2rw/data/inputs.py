@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array
 from torch import Tensor
 
 from ..nested import map_leaves
-from .arrays import for_torch
+from .arrays import for_torch, numpy_knows
 
 
 def several(X: Any) -> bool:
@@ -23,7 +23,7 @@ def several(X: Any) -> bool:
 
 def _as_array(x: Any, *, tabular: bool = False) -> Any:
     if isinstance(x, Tensor):
-        return x.detach()
+        return numpy_knows(x.detach())
     array = check_array(
         x,
         accept_sparse="csr",

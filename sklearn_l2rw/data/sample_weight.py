@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 
+from .arrays import to_numpy
+
 Weight = NDArray[np.float64]
 
 
@@ -15,7 +17,7 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Weight | None:
     """Check `sample_weight`: None, or n_rows numbers that are not negative, and not all 0."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = to_numpy(sample_weight).astype(np.float64)
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     if weight.shape != (n_rows,):

@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from torch import Tensor
 
+from ..data.likeness import difference
 from .checks import check_n_outputs
 from .targets import Targets
 
-_ENOUGH = 5  # clean targets: the range of fewer says little
-_ENOUGH_IN_Y = 50  # targets, of which most may be wrong
-_OUTSIDE = 0.25  # share of clean targets beyond all of y, above two of them
-_ENOUGH_NARROW = 10  # clean targets
-_NARROW = 0.05  # share of y that all clean targets lie within
+_RIGHT = 0.25  # share of y, at least, that is right: the rest may be wrong by any amount
 
 
 class Numbers(Targets):
@@ -107,35 +104,15 @@ def like_output(y_true: Tensor, output: Any) -> Tensor:
     return y_true.to(first.dtype)
 
 
-def _unlike(y: NDArray[Any], clean: NDArray[Any]) -> str | None:
-    """How the clean ones of one target plainly differ from those of y.
-
-    Much of y may be wrong, by any amount, so that means and spreads say nothing. Ranks do: right
-    targets lie within the range of y, and spread over a good part of its ranks.
-    """
-    n = len(clean)
-    if n < _ENOUGH or len(y) < _ENOUGH_IN_Y:
-        return None
-    low, high = y.min(), y.max()
-    outside = int(((clean < low) | (clean > high)).sum())
-    if outside > _OUTSIDE * n + 2:
-        return f"{outside} of {n} are outside of the range of y, {low:.3g} to {high:.3g}"
-    first, last = clean.min(), clean.max()
-    share = ((y >= first) & (y <= last)).mean()
-    if n >= _ENOUGH_NARROW and share < _NARROW:
-        return f"they lie from {first:.3g} to {last:.3g}, where {share:.1%} of y do"
-    return None
-
-
 def warn_of_unlike_targets(y: NDArray[Any], y_clean: NDArray[Any]) -> None:
     """Warn where real targets of the clean set plainly do not look like those of y."""
-    columns = (part.reshape(len(part), -1).T for part in (y, y_clean))
+    columns = (part.reshape(len(part), -1).T[..., None] for part in (y, y_clean))
     for column, clean in zip(*columns, strict=True):
-        difference = _unlike(column, clean)
-        if difference is not None:
+        how = difference(column, clean, ("the values of y", "those in the clean set"), _RIGHT)
+        if how is not None:
             warnings.warn(
-                f"The targets of the clean set do not look like those of y: {difference}. Was one "
-                "of them scaled and the other not? Scale both alike. A TransformedTargetRegressor "
+                f"The targets of the clean set do not look like those of y: {how}. Was one of "
+                "them scaled and the other not? Scale both alike. A TransformedTargetRegressor "
                 "scales y alone: inside of it, give a number as clean_set, or a clean_mask.",
                 UserWarning,
                 stacklevel=2,

@@ -45,6 +45,26 @@ def _check_positive(name: str, value: Any, kind: Any, expected: str) -> None:
         raise error(f"Got {name}={value!r}, but expected {expected}.")
 
 
+def check_callbacks(net: Any) -> None:
+    """Check that parameters of callbacks name some: skorch forgets others without a word."""
+    names = [name for name, _ in net.callbacks_]
+    for key in vars(net):
+        prefix, _, rest = key.partition("__")
+        name = rest.partition("__")[0]
+        if prefix == "callbacks" and rest and name not in names and not _is_removed(net, key):
+            raise ValueError(
+                f"Got {key}, but there is no callback of that name; expected one of {names}. The "
+                "clipping of gradients is a parameter, max_grad_norm."
+            )
+
+
+def _is_removed(net: Any, key: str) -> bool:
+    """Whether a parameter takes away one of skorch's own callbacks."""
+    return getattr(net, key) is None and key in {
+        f"callbacks__{n}" for n, _ in net._default_callbacks
+    }
+
+
 def check_copyable(module: nn.Module) -> None:
     """Check that torch can copy an instance of a module."""
     names = [name for name, buffer in module.named_buffers() if is_lazy(buffer)]
@@ -59,12 +79,14 @@ def check_copyable(module: nn.Module) -> None:
 def check_trained(net: Any) -> None:
     """Check that training came to finite parameters: the last step is in no loss."""
     floats = [
-        p for _, p in net.get_all_learnable_params() if p.is_floating_point() and not is_lazy(p)
+        p
+        for _, p in net.get_all_learnable_params()
+        if p.requires_grad and p.is_floating_point() and not is_lazy(p)
     ]
     norms = torch._foreach_norm(floats) if floats else ()
     if not all(bool(torch.isfinite(norm)) for norm in norms):
         raise ValueError(
-            "The parameters are not finite after the last step. Lower lr, keep the default "
-            "max_grad_norm, or look for a module or criterion that divides by or takes the "
-            "logarithm of 0."
+            "The parameters are not finite after the last step. Lower lr, keep the clipping of "
+            "gradients (max_grad_norm), or look for a module or criterion that divides by or "
+            "takes the logarithm of 0."
         )

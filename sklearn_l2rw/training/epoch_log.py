@@ -41,9 +41,8 @@ class EpochLog:
         for key, value in zip(KEYS, values, strict=True):
             history.record_batch(key, value)
         if batch.rows is not None:
-            p = None if batch.weight is None else batch.weight.double().numpy(force=True)
             self._rows.append(batch.rows)
-            self._weights.append(w * len(w) if p is None else w / p * p.sum())
+            self._weights.append(_relative(w, batch.weight))
 
     def relative_weights(self) -> tuple[Positions, NDArray[np.float64]]:
         """Rows of the epoch's steps, and their weights relative to uniform; see `WeightRecord`."""
@@ -59,6 +58,16 @@ class EpochLog:
             history.record(key, total if key == "zero_batches" else total / len(rows))
 
 
+def _relative(w: NDArray[np.float64], weight: Tensor | None) -> NDArray[np.float64]:
+    """Weights relative to uniform ones; NaN for an example that does not count."""
+    if weight is None:
+        return w * len(w)
+    p = weight.double().numpy(force=True)
+    relative: NDArray[np.float64] = np.full(len(w), np.nan)
+    np.divide(w * p.sum(), p, out=relative, where=p > 0)
+    return relative
+
+
 def check_losses(history: Any) -> None:
     """Check that there were training losses in the last epoch, and that all are finite."""
     if not any("train_loss" in row for row in history[-1]["batches"]):
@@ -70,6 +79,6 @@ def check_losses(history: Any) -> None:
         if not math.isfinite(row.get("train_loss", 0.0)):
             raise ValueError(
                 f"The training loss is not finite in epoch {len(history)}, batch {number}. Lower "
-                "lr, keep the default max_grad_norm, or look for a module or criterion that "
-                "divides by or takes the logarithm of 0."
+                "lr, keep the clipping of gradients (max_grad_norm), or look for a module or "
+                "criterion that divides by or takes the logarithm of 0."
             )

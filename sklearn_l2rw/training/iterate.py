@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from ..data.arrays import numpy_knows
 from ..data.batches import (
     Batches,
     CollateNumbered,
@@ -37,10 +39,11 @@ class Iterating(Net):
             return self._other_loader(dataset, training)
         fit.dataset = None  # a callback that asks for it again gets a loader of its own
         rows = self._rows(dataset, "iterator_train", self.targets_.encode)
-        positions = positions_in(dataset, fit.base)
+        in_order = not isinstance(dataset, IterableDataset)
+        positions = positions_in(dataset, fit.base) if in_order else None
         if rows is not None:
             loader = self._row_loader(rows.to(self.device), "iterator_train")
-        elif self.iterator_train is DataLoader and not isinstance(dataset, IterableDataset):
+        elif self.iterator_train is DataLoader and in_order:
             coded = encoded(dataset, self.targets_.encode_item)
             loader = super().get_iterator(Numbered(coded), training)
             if loader.batch_sampler is not None:
@@ -84,6 +87,13 @@ class Iterating(Net):
         # prediction has no need to touch the global generator.
         generator = torch.Generator() if self._fit is None else None
         return batch_loader(rows, generator, **options)
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Any:
+        """Output for a batch, in a precision that NumPy has."""
+        output = super().evaluation_step(batch, training=training)
+        if isinstance(output, tuple):
+            return tuple(numpy_knows(x) if isinstance(x, Tensor) else x for x in output)
+        return numpy_knows(output) if isinstance(output, Tensor) else output
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module, to floats where it cannot take integers."""

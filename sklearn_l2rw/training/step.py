@@ -17,6 +17,7 @@ from ..meta_gradient.choice import Chooser
 from ..meta_gradient.state import no_trace, perturbed
 from ..nested import own
 from ..targets.targets import Targets
+from .checks import check_callbacks
 from .epoch_log import EpochLog, check_losses
 from .fit_state import Fit
 from .health import HealthCheck
@@ -39,8 +40,6 @@ class Stepping(Net):
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
             fit.reweighting = self._reweighting(fit, fit_params)
         step = fit.reweighting.step(batch)
-        if self.max_grad_norm is not None and not fit.clips_itself:
-            clip_grad_norm_([p for _, p in self.get_all_learnable_params()], self.max_grad_norm)
         self.meta_gradient_ = fit.reweighting.chooser.name
         return {
             "loss": step.loss,
@@ -48,6 +47,13 @@ class Stepping(Net):
             "weights": step.weights,
             "clean_loss": step.clean_loss,
         }
+
+    def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
+        """Bound the update, unless a callback of the user's does."""
+        super().on_grad_computed(net, named_parameters, **kwargs)
+        fit = self._needs_fit("on_grad_computed")
+        if self.max_grad_norm is not None and not fit.clips_itself:
+            clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
         """Make the state of the method, now that callbacks have had their say about the net."""
@@ -60,8 +66,6 @@ class Stepping(Net):
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(clean, fit_params)
             chooser = self._chooser = Chooser(self.meta_gradient)
-        callbacks = (callback for _, callback in self.callbacks_)
-        fit.clips_itself = any(isinstance(c, GradientNormClipping) for c in callbacks)
         return Reweighting(objective, clean, chooser, self.meta_parameters)
 
     def _clean_batches(self, fit: Fit) -> CleanBatches:
@@ -109,7 +113,11 @@ class Stepping(Net):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Begin to watch the health of training."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
-        self._needs_fit("on_train_begin").health = HealthCheck(self.history)
+        fit = self._needs_fit("on_train_begin")
+        fit.health = HealthCheck(self.history)
+        check_callbacks(self)
+        callbacks = (callback for _, callback in self.callbacks_)
+        fit.clips_itself = any(isinstance(c, GradientNormClipping) for c in callbacks)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Begin a log."""

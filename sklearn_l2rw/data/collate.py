@@ -1,0 +1,88 @@
+"""In which order a `collate_fn` of the user's puts the items of a batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..nested import leaves
+
+Collate = Callable[[list[Any]], Any]
+
+
+def order_of(collate: Collate, items: list[Any]) -> tuple[Any, list[int] | None]:
+    """Make a batch, and find out which item each of its examples was.
+
+    The `collate_fn` is asked a second time, for the same items with marks in place of their
+    targets: the marks say which item went where. Since it may go by the targets themselves, that
+    is believed only where the batch has the items' targets and inputs in that order, inputs up to
+    padding. Random numbers are drawn as by one call.
+
+    Parameters
+    ----------
+    collate : callable
+        Makes a batch (X, y) of items.
+    items : list of (X, y)
+        Their targets are tensors.
+
+    Returns
+    -------
+    batch : object
+        What `collate` makes of the items.
+    order : list of int or None
+        Number of the item that each example was; None where that cannot be told.
+    """
+    before = _generators()
+    batch = collate(items)
+    after = _generators()
+    _set_generators(before)
+    try:
+        marked = [(X, torch.full_like(y, i)) for i, (X, y) in enumerate(items)]
+        marks = np.asarray(collate(marked)[1]).reshape(len(items), -1)[:, 0]
+        order = [int(mark) for mark in marks]
+        known = sorted(order) == list(range(len(items))) and _has(batch, [items[i] for i in order])
+    except Exception:  # of the user's code, which was not made for marks
+        known = False
+    finally:
+        _set_generators(after)
+    return batch, order if known else None
+
+
+def _has(batch: Any, items: Sequence[Any]) -> bool:
+    """Whether a batch has these items, in this order."""
+    y = np.stack([np.asarray(target).ravel() for _, target in items])
+    if not np.array_equal(np.asarray(batch[1]).reshape(y.shape), y):
+        return False
+    columns = zip(*(leaves(X) for X, _ in items), strict=True)
+    parts = [np.asarray(part) for part in leaves(batch[0])]
+    return all(any(_holds(part, column) for part in parts) for column in columns)
+
+
+def _holds(part: Any, column: Sequence[Any]) -> bool:
+    """Whether rows of an array are these, up to padding; batches may come second, after time."""
+    rows = [np.asarray(x) for x in column]
+    turned = [part, part.swapaxes(0, 1)] if part.ndim > 1 else [part]
+    return any(len(array) == len(rows) and all(map(_is_padded, array, rows)) for array in turned)
+
+
+def _is_padded(row: Any, x: Any) -> bool:
+    extra = np.subtract(row.shape, x.shape) if row.ndim == x.ndim else np.array([-1])
+    if (extra < 0).any():
+        return False
+    first = row[tuple(slice(n) for n in x.shape)]
+    last = row[tuple(slice(n, None) for n in extra)]
+    return np.array_equal(first, x) or np.array_equal(last, x)
+
+
+def _generators() -> tuple[Any, ...]:
+    return torch.get_rng_state(), random.getstate(), np.random.get_state()
+
+
+def _set_generators(states: tuple[Any, ...]) -> None:
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])

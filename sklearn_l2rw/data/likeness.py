@@ -1,0 +1,49 @@
+"""Whether two samples are plainly not of one kind: what lies between the extremes of the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ENOUGH = 5  # rows: the extremes of fewer say little
+_LEAST = 0.4  # share between the extremes of the other sample; of shares beside standardised: .34
+_CHANCE = 1e-3  # that extremes of samples of one kind are as close by chance
+
+
+def difference(
+    x: NDArray[Any], clean: NDArray[Any], names: tuple[str, str], right: float = 1.0
+) -> str | None:
+    """How two samples of rows plainly differ; None where they may well be alike.
+
+    A sample of m rows has, between the least and the greatest of its values, a share t of the
+    values of its kind with a chance of at most :math:`m t^{m-1}`. What is compared is therefore
+    the share of either sample between the extremes of the other, in the median over columns. It
+    does not depend on how many rows of each class there are, as means and spreads do: a clean
+    set is balanced and the data need not be.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, n_columns)
+        The data.
+    clean : ndarray of shape (n_clean, n_columns)
+        The clean ones.
+    names : tuple of two str
+        What the two are called.
+    right : float, default=1.0
+        Share of the values of x, at least, that are of the kind of the clean ones, in (0, 1].
+
+    """
+    if min(len(x), len(clean)) < _ENOUGH:
+        return None
+    varies = np.ptp(x, axis=0) > 0
+    x, clean = x[:, varies], clean[:, varies]
+    slack = 1e-3 * x.std(0)  # the same values may be of single precision in one of the two
+    for a, b, of, beside, part in ((x, clean, *names, right), (clean, x, *names[::-1], 1.0)):
+        between = (a >= b.min(0) - slack) & (a <= b.max(0) + slack)
+        share = float(np.median(between.mean(0))) if varies.any() else 1.0
+        m = len(b) if b is clean else right * len(b)
+        if share < _LEAST * part and m * (share / part) ** (m - 1) < _CHANCE:
+            return f"{share:.0%} of {of} lie between the least and the greatest of {beside}"
+    return None
