@@ -84,7 +84,8 @@ class Tracer:
         trace.calls.append(Call(code.co_filename[len(PACKAGE) + 1 :], code.co_name))
         if code.co_name in self._conversions and self._converting is None:
             self._converting = frame
-            trace.converted.append(np.shape(frame.f_locals[code.co_varnames[0]]))
+            given = next(iter(frame.f_locals.values()), None)
+            trace.converted.append(tuple(getattr(given, "shape", ())))
 
 
 def _notifies(frame: FrameType, event: str) -> bool:

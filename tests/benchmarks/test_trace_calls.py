@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,11 @@ def test_a_fit_is_traced() -> None:
 def test_a_conversion_in_a_conversion_is_not_counted() -> None:
     fit = trace_calls.make_fit()[0]
     assert len(trace_call(fit, ["fit", "partial_fit"]).converted) == 1
+
+
+def test_conversions_are_named_as_they_are() -> None:
+    text = "".join(path.read_text() for path in Path(trace_calls.PACKAGE).rglob("*.py"))
+    assert [name for name in trace_calls.CONVERSIONS if f"def {name}(" not in text] == []
 
 
 def test_functions_that_are_not_called_are_an_error() -> None:
