@@ -68,7 +68,7 @@ show("healthy")
 # the losses first.**
 #
 # What to do: leave the clipping on, or lower ``lr``.
-show("steps too large", lr=1.0, callbacks__gradient_clipping=None)
+show("steps too large", lr=1.0, max_grad_norm=None)
 
 # %%
 # A clean set that is fitted
