@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import betabinom
 
 _ENOUGH = 5  # rows: the extremes of fewer say little
 _LEAST = 0.4  # share between the extremes of the other sample; of shares beside standardised: .34
-_CHANCE = 1e-3  # that extremes of samples of one kind are as close by chance
+_CHANCE = 1e-3  # that so many of one kind are outside by chance
+_AT_MOST = 1000  # values that are counted: more say the same
 
 
 def difference(
@@ -17,11 +19,11 @@ def difference(
 ) -> str | None:
     """How two samples of rows plainly differ; None where they may well be alike.
 
-    A sample of m rows has, between the least and the greatest of its values, a share t of the
-    values of its kind with a chance of at most :math:`m t^{m-1}`. What is compared is therefore
-    the share of either sample between the extremes of the other, in the median over columns. It
-    does not depend on how many rows of each class there are, as means and spreads do: a clean
-    set is balanced and the data need not be.
+    What is compared is the share of either sample between the least and the greatest value of the
+    other, in the median over columns. It does not depend on how many rows of each class there are,
+    as means and spreads do: a clean set is balanced and the data need not be. Of n values, the
+    number outside of m others of the same kind is distributed as a beta-binomial of n, 2 and
+    :math:`m - 1`, whatever the kind.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def difference(
     for a, b, of, beside, part in ((x, clean, *names, right), (clean, x, *names[::-1], 1.0)):
         between = (a >= b.min(0) - slack) & (a <= b.max(0) + slack)
         share = float(np.median(between.mean(0))) if varies.any() else 1.0
-        m = len(b) if b is clean else right * len(b)
-        if share < _LEAST * part and m * (share / part) ** (m - 1) < _CHANCE:
+        n, m = min(round(part * len(a)), _AT_MOST), len(b) if b is clean else right * len(b)
+        outside = round(n * (1 - share / part))
+        if share < _LEAST * part and betabinom.sf(outside - 1, n, 2, m - 1) < _CHANCE:
             return f"{share:.0%} of {of} lie between the least and the greatest of {beside}"
     return None
