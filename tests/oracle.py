@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from sklearn_l2rw import example_weights
-from sklearn_l2rw.meta_gradient.choice import META_GRADIENTS
+from sklearn_l2rw.meta_gradient import ways
 from tests.reference import normalized, per_example_slopes
 from tests.zoo import ZOO, build, for_oracle
 from tests.zoo_parts import Problem
 
-WAYS = tuple(way for way in META_GRADIENTS if way != "auto")
-EXACT_WAYS = tuple(way for way in WAYS if way != "finite_difference")
+WAYS = tuple(ways.WAYS)
+EXACT_WAYS = tuple(name for name, way in ways.WAYS.items() if way.exact)
+SLOW = "ignore:The meta-gradient is computed by one backward pass for each example:UserWarning"
 
 
 def oracle_of(problem: Problem) -> Tensor:
@@ -37,7 +38,11 @@ def assert_close(weights: Tensor, expected: Tensor, atol: float) -> None:
 
 def weights_unless_refused(name: str, problem: Problem, way: str) -> Tensor | None:
     """Weights by a way, or None where it may refuse the module, does, and says why."""
-    refused = {"layerwise": "", **ZOO[name].refused}  # takes some modules only, by design
+    refused = {
+        "merged": "",
+        "layerwise": "",
+        **ZOO[name].refused,
+    }  # takes some modules only, by design
     try:
         return example_weights(*problem, meta_gradient=way)
     except ValueError as error:

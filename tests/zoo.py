@@ -14,11 +14,11 @@ from tests import zoo_parts as z
 from tests.zoo_batches import BATCHES
 from tests.zoo_case import Case, build, for_oracle
 
-NO_JVP = {"forward": "jvp|off by"}
-LSTM = {"forward": "mkldnn_rnn_layer"}
-WEIGHT_NORM = {"forward": "_weight_norm_interface"}
-SPECTRAL_NORM = {"forward": "div_out"}
-EMBEDDING_BAG = {"forward": "_embedding_bag", "double_backward": "_embedding_bag_backward"}
+NO_JVP = {"dual_numbers": "jvp"}
+WEIGHT_NORM = {"dual_numbers": "_weight_norm_interface"}
+SPECTRAL_NORM = {"dual_numbers": "div_out"}
+EMBEDDING_BAG = dict.fromkeys(("forward", "dual_numbers", "double_backward"), "_embedding_bag")
+REENTRANT = dict.fromkeys(("forward", "dual_numbers", "double_backward"), "reentrant checkpoint")
 SILENTLY_WRONG = "off by"  # the way runs, and drops a part of the derivative
 
 LAYERS = {
@@ -71,7 +71,7 @@ LAYERS = {
         z.layer("EmbeddingBag"),
         X=z.tokens,
         literal=False,
-        exact=False,
+        fast=False,
         refused=EMBEDDING_BAG,
     ),
     "sparse_embedding_bag": Case(
@@ -79,7 +79,7 @@ LAYERS = {
         z.layer("EmbeddingBag"),
         X=z.tokens,
         literal=False,
-        exact=False,
+        fast=False,
         refused=EMBEDDING_BAG,
     ),
     "packed_bidirectional_gru": Case(
@@ -99,7 +99,6 @@ LAYERS = {
         lambda: z.recurrent(nn.LSTM(6, 5, batch_first=True)),
         z.layer("LSTM"),
         X=z.sequences,
-        refused=LSTM,
     ),
     "bidirectional_lstm_with_dropout": Case(
         lambda: z.recurrent(
@@ -107,7 +106,6 @@ LAYERS = {
         ),
         z.layer("LSTM"),
         X=z.sequences,
-        refused=LSTM,
     ),
     "rnn_cell": Case(lambda: z.cell(nn.RNNCell(6, 5)), z.layer("RNNCell"), X=z.sequences),
     "gru_cell": Case(lambda: z.cell(nn.GRUCell(6, 5)), z.layer("GRUCell"), X=z.sequences),
@@ -201,8 +199,8 @@ LAYERS = {
         lambda: z.checkpointed(reentrant=True),
         z.runs_again,
         literal=False,
-        exact=False,
-        refused={"forward": "reentrant checkpoint", "double_backward": "reentrant checkpoint"},
+        fast=False,
+        refused=REENTRANT,
     ),
     "function_without_jvp": Case(
         lambda: z.custom(z.Square), z.node("SquareBackward"), refused=NO_JVP
@@ -211,7 +209,8 @@ LAYERS = {
         lambda: z.custom(z.SquareOnce),
         z.node("SquareOnceBackward"),
         literal=False,
-        refused={**NO_JVP, "double_backward": SILENTLY_WRONG},
+        fast=False,
+        refused={**NO_JVP, "forward": SILENTLY_WRONG, "double_backward": SILENTLY_WRONG},
     ),
     "scripted": Case(
         z.scripted,

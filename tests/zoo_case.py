@@ -33,8 +33,8 @@ class Case:
         The module's mode.
     literal
         Whether the literal algorithm can run on it.
-    exact
-        Whether any exact way can.
+    fast
+        Whether any exact way can that needs no backward pass for each example.
     refused
         Ways that may refuse it, with the operation (a pattern) that the error must name then.
     tolerance
@@ -49,7 +49,7 @@ class Case:
     loss: Callable[[], Callable[[Any, Any], Tensor]] = lambda: nn.CrossEntropyLoss(reduction="none")
     train: bool = True
     literal: bool = True
-    exact: bool = True
+    fast: bool = True
     refused: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-5
 

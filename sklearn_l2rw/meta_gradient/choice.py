@@ -1,104 +1,45 @@
-"""Which way computes the meta-gradient of a given module: chosen once, by trying.
+"""Which way computes the meta-gradient of a given module: found out by trying, and looked at again.
 
-A way is taken if it gets through a pass over a batch *and* its slopes are right. The second is no
-formality: some modules let a way run and drop a part of the derivative without a word (TorchScript
-in forward mode, a custom function whose backward is not differentiable in double backward, a
-reentrant checkpoint in both). So the slopes ``u`` are held to one ordinary backward pass: for any
-numbers ``r_i``, ``sum_i r_i u_i = <grad sum_i r_i f_i, v>``. That is tried slightly off the
-parameters' values: where a last layer starts at zero, nothing below it would be seen.
+The first way of `WAYS` is taken that gets through a pass over a batch, and is right there (see
+`trial`). It is not believed for ever: a batch on which something else is computed, as its
+`signature` shows, is a trial of the plan in use, and so is, now and then, any batch. Trials are
+made slightly off the parameters' values: where a last layer starts at zero, nothing below it would
+be seen.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, NamedTuple
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .algorithm import Weighed
-from .graph import forward_on_graph, inputs_first
-from .layers import has_backward_hooks, layerwise, merged
-from .state import gradients_untouched, no_trace, perturbed
-from .ways import (
-    Method,
-    along,
-    by_backward,
-    by_grad,
-    clean_gradient,
-    dense,
-    double_backward,
-    dual_numbers,
-    finite_difference,
-    inner,
-)
+from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_from
+from .gradients import Parameters
+from .signature import signature
+from .state import Saved, no_trace, perturbed
+from .trial import Given, Plan, Trial
+from .ways import WAYS, weighed
 
 _logger = logging.getLogger("sklearn_l2rw")
 
-META_GRADIENTS = ("auto", "layerwise", "forward", "double_backward", "finite_difference")
-Context = Callable[[], AbstractContextManager[Any]]
-Parameters = Mapping[str, nn.Parameter]
+META_GRADIENTS = ("auto", *WAYS)
 
-# Relative error of the slopes that low precision (bfloat16) explains.
-_LOW_PRECISION_TOLERANCE = 5e-2
+# How a way says that it cannot take a module.
+REFUSALS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
 
+_NOISE = 0.01  # of the parameters in a trial
+_RARER = 8  # each look at a plan comes after so many times the steps of the one before
 
-@contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Run attention and recurrent layers by kernels that can be differentiated again.
-
-    The fused attention kernels and cuDNN's recurrent ones have no forward-mode formula and no
-    second derivative.
-    """
-    with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
-        yield
-
-
-@contextmanager
-def uncompiled() -> Iterator[None]:
-    """Run what ``torch.compile`` made by the Python code that it was made from."""
-    with torch.compiler.set_stance("force_eager"), plain_kernels():
-        yield
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the meta-gradient of a module is computed.
-
-    Attributes
-    ----------
-    name : str
-        Of the way, as users know it.
-    method : callable
-        ``method(objective, batch, clean_batch, parameters)`` returns a `Weighed`.
-    context : callable
-        Makes the context in which it runs.
-    refusals : tuple of str
-        Ways that come before this one, each with the reason why it was not taken.
-    """
-
-    name: str
-    method: Method
-    context: Context = nullcontext
-    refusals: tuple[str, ...] = ()
-
-    def __call__(
-        self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
-    ) -> Weighed:
-        """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
-        with self.context():
-            return self.method(objective, batch, clean_batch, parameters)
+Situation = tuple[tuple[bool, ...], frozenset[str]]
 
 
 def situation(objective: nn.Module) -> tuple[bool, ...]:
-    """What a way was chosen for: which modules train, and which parameters are learned.
+    """What a way is chosen for: which modules train, and which parameters are learned.
 
     Callbacks freeze and thaw layers, and a way that is right for some may be wrong for others.
     """
@@ -108,214 +49,208 @@ def situation(objective: nn.Module) -> tuple[bool, ...]:
     )
 
 
-def _candidates(objective: nn.Module, meta_gradient: str) -> list[Plan]:
-    """Exact ways, the fastest first."""
-    plans = [Plan("forward", along(forward_on_graph))]
-    if not has_backward_hooks(objective):
-        plans = [Plan("layerwise", merged), Plan("layerwise", layerwise), *plans]
-    contexts: list[Context] = [nullcontext, plain_kernels]
-    if "torch._dynamo" in sys.modules:  # something was compiled
-        contexts.append(uncompiled)
-        extra = partial(dual_numbers, extra=uncompiled)
-        plans.append(Plan("forward", along(extra)))
-    plans += [Plan("forward", along(forward_on_graph), context) for context in contexts[1:]]
-    plans += [Plan("double_backward", along(double_backward), context) for context in contexts]
-    return [p for p in plans if meta_gradient in ("auto", p.name)]
+def candidates(meta_gradient: str) -> list[Plan]:
+    """Ways to try, the fastest first; those that run uncompiled what was compiled come late."""
+    auto = meta_gradient == "auto"
+    plans = [
+        Plan(name, context)
+        for name, way in WAYS.items()
+        for context in way.contexts
+        if (way.exact if auto else name == meta_gradient)
+    ]
+    return sorted(plans, key=lambda plan: (not WAYS[plan.way].tried, plan.context == "uncompiled"))
 
 
-class _Truth(NamedTuple):
-    """One ordinary pass over a batch, of ``sum_i r_i f_i`` with some numbers ``r_i``.
+def first_right(plans: list[Plan], trial: Trial) -> tuple[Plan | None, list[str]]:
+    """First plan whose error is rounding, else the best whose error is low precision.
 
-    ``slope`` is ``<grad sum_i r_i f_i, v>``; ``gradient`` is that gradient by name, and ``state``
-    what the pass left in buffers and generator.
+    With the reasons why those before it were not taken.
     """
-
-    r: Tensor
-    slope: Tensor
-    gradient: dict[str, Tensor]
-    state: list[Tensor]
-
-
-class _Trial:
-    """Batches, and the truth about them to hold ways to."""
-
-    def __init__(
-        self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
-    ) -> None:
-        self.objective = objective
-        self.batches = batch, clean_batch
-        self.parameters = parameters
-        self.low_precision = False
-        self._truths: dict[tuple[Context, int], _Truth] = {}
-        self._tangents: dict[Context, dict[str, Tensor]] = {}
-        tangents = self.tangents(nullcontext)
-        reached = clean_gradient(objective, clean_batch, parameters, by_grad)[1]
-        self.hidden = set(reached) != set(tangents)
-        dtypes = {v.dtype for v in tangents.values()}
-        self.tolerance = 1e-6 if dtypes <= {torch.float64, torch.complex128} else 1e-3
-
-    def _state(self) -> list[Tensor]:
-        return [torch.get_rng_state(), *(b.clone() for b in self.objective.buffers())]
-
-    def tangents(self, context: Context) -> dict[str, Tensor]:
-        """Clean gradient, by ``backward()``."""
-        if context not in self._tangents:
-            with context():
-                self._tangents[context] = clean_gradient(
-                    self.objective, self.batches[1], self.parameters, by_backward
-                )[1]
-        return self._tangents[context]
-
-    def truth(self, context: Context, seed: int) -> _Truth:
-        """Truth in a context, since kernels may draw random numbers in other ways."""
-        if (context, seed) not in self._truths:
-            everything = dict(self.objective.named_parameters())
-            with torch.enable_grad(), no_trace(self.objective), context():
-                losses, _ = self.objective(self.batches[0])
-                self.low_precision |= _has_low_precision(losses)
-                generator = torch.Generator().manual_seed(seed)
-                r = torch.randn(len(losses), generator=generator).to(losses)
-                found = by_backward((r * losses).sum(), self.objective, everything)
-                state = self._state()
-            pairs = zip(everything, found, strict=True)
-            gradient = {name: dense(g) for name, g in pairs if g is not None}
-            slope = r.new_zeros(())
-            for name, v in self.tangents(context).items():
-                slope = slope + inner(gradient[name], v) if name in gradient else slope
-            self._truths[context, seed] = _Truth(r, slope, gradient, state)
-        return self._truths[context, seed]
-
-    def error(self, plan: Plan, *, checks: int) -> float:
-        """Relative error of a way's slopes, in several combinations, and of its backward."""
-        truth = self.truth(plan.context, 0)
-        with gradients_untouched(self.objective), no_trace(self.objective), plan.context():
-            for p in self.objective.parameters():
-                p.grad = None
-            found = plan(self.objective, *self.batches, self.parameters)
-            found.backward(truth.r)
-            named = self.objective.named_parameters()
-            gradient = {name: dense(p.grad) for name, p in named if p.grad is not None}
-            state = self._state()
-        pairs = zip(state, truth.state, strict=True)
-        if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs):
-            raise RuntimeError("it leaves other buffers or random states than plain training does")
-        errors = []
-        for seed in range(checks):
-            r, slope, *_ = self.truth(plan.context, seed)
-            products = r * found.slopes
-            scale = torch.maximum(products.abs().sum(), slope.abs())
-            errors.append(_relative(products.sum() - slope, scale))
-        for name in gradient.keys() | truth.gradient.keys():
-            expected = truth.gradient.get(name, torch.zeros(()).to(found.losses))
-            difference = gradient.get(name, torch.zeros_like(expected)) - expected
-            errors.append(_relative(difference, expected))
-        return max(errors, key=lambda error: (error != error, error))
-
-
-def _has_low_precision(losses: Tensor) -> bool:
-    low = {torch.bfloat16, torch.float16}
-    nodes = inputs_first(losses.grad_fn) if losses.grad_fn is not None else []
-    return any(m.dtype in low for node in nodes for m in node._input_metadata)
-
-
-def _relative(error: Tensor, scale: Tensor) -> float:
-    """Largest error over the largest entry of what it is compared with."""
-    size, bound = float(error.abs().max()), float(scale.abs().max())
-    return size / max(bound, torch.finfo(scale.dtype).tiny) if size else 0.0
-
-
-def choose_plan(
-    objective: nn.Module,
-    batch: Any,
-    clean_batch: Any,
-    parameters: Parameters,
-    meta_gradient: str,
-) -> Plan:
-    """First way that is right on a batch.
-
-    Finite differences, which are right for any module but not exact, come last. No trace is left.
-    """
-    with torch.enable_grad(), perturbed(objective):
-        trial = _Trial(objective, batch, clean_batch, parameters)
-        trial.truth(nullcontext, 0)  # what fails here fails in plain training: the user's to see
-        plan, refusals = _first_exact(meta_gradient, trial)
-        possible = _possible(trial) if plan is None and meta_gradient != "auto" else []
-    reasons = "; ".join(refusals) or "it has backward hooks, which would not be called"
-    if plan is None and meta_gradient not in ("auto", "finite_difference"):
-        raise ValueError(
-            f"Got meta_gradient={meta_gradient!r}, but this module cannot be differentiated that "
-            f"way ({reasons}). The ways that can are {possible}; 'auto' takes the first."
-        )
-    if plan is None:
-        differentiate = by_backward if trial.hidden else by_grad
-        plan = Plan("finite_difference", along(finite_difference, differentiate))
-    if meta_gradient == "auto":
-        _report(plan, reasons)
-    return replace(plan, refusals=tuple(refusals))
-
-
-def _possible(trial: _Trial) -> list[str]:
-    exact = [name for name in META_GRADIENTS[1:-1] if _first_exact(name, trial)[0]]
-    return [*exact, "finite_difference"]
-
-
-def _first_exact(meta_gradient: str, trial: _Trial) -> tuple[Plan | None, list[str]]:
-    """First way whose error is rounding, else the best whose error is low precision."""
-    if trial.hidden:
-        return None, ["a reentrant checkpoint hides parameters: set use_reentrant=False"]
     refusals: list[str] = []
-    best: Plan | None = None
-    least = _LOW_PRECISION_TOLERANCE
-    for plan in _candidates(trial.objective, meta_gradient):
+    best, least = None, float("inf")
+    for plan in plans:
+        if not WAYS[plan.way].tried:
+            best = best or plan
+            break
+        reason = trial.refusal(plan)
         try:
-            error = trial.error(plan, checks=2)
-            if not error > trial.tolerance:
-                best = plan  # NaN too: the losses are, and the user is told
+            error = trial.error(plan) if reason is None else float("nan")
+            if error <= trial.tolerance:
+                best = plan
                 break
-            if trial.low_precision and error < least:  # by chance?
-                error = trial.error(plan, checks=10)
-        except (NotImplementedError, RuntimeError, AttributeError, TypeError) as exception:
-            refusals.append(f"{plan.name}: {(str(exception).strip().splitlines() or ['?'])[0]}")
-            continue
-        refusals.append(f"{plan.name}: it is off by {error:.1%} on a batch")
-        if trial.low_precision and error < least:
-            best, least = plan, error
+            if error < least and trial.explained(plan, error):
+                best, least = plan, error
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except REFUSALS as exception:
+            reason = (str(exception).strip().splitlines() or ["?"])[0]
+        reason = reason or f"it is off by {error:.1%} on a batch"
+        refusals.append(f"{plan.way}: {reason}")
     return best, list(dict.fromkeys(refusals))
 
 
-def _report(plan: Plan, reasons: str) -> None:
-    """Say which way was chosen: loudly where it is not exact."""
-    if plan.name == "finite_difference":
-        warnings.warn(
-            "The meta-gradient is computed by finite differences, which are not exact, because "
-            f"no exact way can take this module ({reasons}). Set "
-            "meta_gradient='finite_difference' to accept this.",
-            UserWarning,
-            stacklevel=2,
-        )
-    else:
-        _logger.info("The meta-gradient is computed by %s. %s", plan.name, reasons)
-
-
 class Chooser:
-    """Computes slopes by the way that is right for a module; chosen anew in another situation."""
+    """Computes slopes by a way that is right for the module, and chooses anew where it is not.
+
+    It may live across several fits of a module. It holds neither module nor data, and can be
+    pickled.
+
+    Parameters
+    ----------
+    meta_gradient : str
+        One of `META_GRADIENTS`.
+
+    Attributes
+    ----------
+    name : str
+        The way in use; empty before the first call.
+    streams : frozenset of str
+        Global generators that the module was seen to draw from.
+
+    """
 
     def __init__(self, meta_gradient: str) -> None:
         self.meta_gradient = meta_gradient
-        self._plan: Plan | None = None
-        self._chosen_for: tuple[bool, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Of the way in use."""
-        return self._plan.name if self._plan else ""
+        self.name = ""
+        self.streams: Streams = NO_STREAMS
+        self._plans: dict[Situation, Plan] = {}
+        self._failed: dict[Situation, set[tuple[str, str]]] = {}
+        self._warned = False
 
     def __call__(
         self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
     ) -> Weighed:
         """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
-        now = situation(objective)
-        if self._plan is None or now != self._chosen_for:
-            self._chosen_for = now
-            self._plan = choose_plan(objective, batch, clean_batch, parameters, self.meta_gradient)
-        return self._plan(objective, batch, clean_batch, parameters)
+        given = Given(objective, batch, clean_batch, parameters)
+        now = situation(objective), frozenset(parameters)
+        plan, looks = self._plans.get(now), 0
+        before = Saved(objective, ALL_STREAMS if plan is None else self.streams)
+        if plan is None or self._is_due(plan, len(batch[1])):
+            plan, looks = self._settle(plan, given, now, looks), 1
+        failed: set[tuple[str, str]] = set()
+        while plan is not None:
+            try:
+                found = self._run(plan, given)
+                if looks == 2 or self._is_known(plan, found.losses):
+                    plan.calls += 1
+                    self.name = plan.way
+                    return found
+                del found  # its graph would double the memory of a trial
+            except torch.cuda.OutOfMemoryError:
+                raise
+            except REFUSALS:
+                if plan.key in failed:
+                    raise
+                failed.add(plan.key)
+                self._failed.setdefault(now, set()).add(plan.key)
+                plan = None
+            before.restore(self.streams)
+            plan, looks = self._settle(plan, given, now, looks), min(looks + 1, 2)
+        return self._unweighed(given)
+
+    def _run(self, plan: Plan, given: Given) -> Weighed:
+        lock = GENERATORS if self.streams else nullcontext()
+        with lock, drawing_from(self.streams):
+            return plan.run(given)
+
+    def _is_due(self, plan: Plan, n: int) -> bool:
+        """Whether it is time to look again at a plan: examples may have begun to interact."""
+        if plan.calls < plan.due or n == 1 or not WAYS[plan.way].tried:
+            return False
+        plan.due *= _RARER
+        return True
+
+    def _is_known(self, plan: Plan, losses: Tensor) -> bool:
+        return not WAYS[plan.way].tried or signature(losses) in plan.verified
+
+    def _settle(self, plan: Plan | None, given: Given, now: Situation, looks: int) -> Plan | None:
+        """Plan that is right on a batch: the one in use if it is; None where nothing can be told.
+
+        What was computed at perturbed parameters may be something else, or nothing finite. Then
+        they are left as they are.
+        """
+        for noise in (_NOISE, 0.0)[min(looks, 1) :]:
+            with GENERATORS, torch.enable_grad(), perturbed(given.objective, noise):
+                trial = self._trial(given, fails=not noise)
+                if trial is not None:
+                    return self._decide(plan, trial, now)
+        return None
+
+    def _trial(self, given: Given, *, fails: bool) -> Trial | None:
+        try:
+            trial = Trial(given, self.streams)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception:
+            if fails:  # in plain training: for the user to see
+                raise
+            return None
+        self.streams = trial.streams
+        return trial if trial.finite else None
+
+    def _decide(self, plan: Plan | None, trial: Trial, now: Situation) -> Plan:
+        failed = self._failed.setdefault(now, set())
+        if plan is not None and not trial.accepts(plan):
+            failed.add(plan.key)
+            plan = None
+        if plan is None:
+            # Where paths alternate, the plan is one that was not refused on any of them.
+            plans = sorted(candidates(self.meta_gradient), key=lambda p: p.key in failed)
+            plan, refusals = first_right(plans, trial)
+            reasons = "; ".join(refusals)
+            if plan is None:
+                raise ValueError(
+                    f"Got meta_gradient={self.meta_gradient!r}, but this module cannot be "
+                    f"differentiated that way ({reasons}). The ways that can are "
+                    f"{_possible(trial)}; 'auto' takes the first."
+                )
+            self._report(plan, reasons, trial)
+            self._plans[now] = plan
+        plan.verified |= trial.signatures
+        if not trial.telling:
+            plan.due = min(plan.due, 2 * plan.calls + 1)
+        return plan
+
+    def _report(self, plan: Plan, reasons: str, trial: Trial) -> None:
+        """Say which way was chosen: loudly where it is slow, or not exact."""
+        if not WAYS[plan.way].exact:
+            _logger.warning(
+                "The meta-gradient is computed by %s, which is not exact: it is off by %.1g of the "
+                "slopes on a batch.",
+                plan.way,
+                trial.error(plan),
+            )
+        elif self.meta_gradient == "auto" and not WAYS[plan.way].tried and not self._warned:
+            self._warned = True
+            warnings.warn(
+                "The meta-gradient is computed by one backward pass for each example, which is "
+                f"exact and slow, because no faster way is right for this module ({reasons}). "
+                "Set meta_gradient='per_example' to accept this, or "
+                "meta_gradient='finite_difference' for a faster way that is not exact.",
+                UserWarning,
+                stacklevel=2,
+            )
+        else:
+            _logger.info("The meta-gradient is computed by %s. %s", plan.way, reasons)
+
+    def _unweighed(self, given: Given) -> Weighed:
+        """Training pass over a batch about whose slopes nothing can be told: they are NaN."""
+        objective, batch, clean_batch, _ = given
+        with torch.enable_grad(), drawing_from(self.streams):
+            with no_trace(objective, own_stream=True):
+                clean_loss = objective(clean_batch)[0].mean().detach()
+            losses, output = objective(batch)
+        return weighed(torch.full_like(losses, torch.nan), losses, output, clean_loss)
+
+
+def _possible(trial: Trial) -> list[str]:
+    """Names of the ways that are right on a batch."""
+    return [name for name in WAYS if first_right(candidates(name), trial)[0]]
+
+
+# Old names, until the training loop has moved to `Chooser`.
+def choose_plan(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, meta_gradient: str
+) -> Chooser:
+    """Chooser for a module."""
+    return Chooser(meta_gradient)

@@ -21,10 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-
-from .ways import Pass, Tangents
 
 Optional = Tensor | None
 Rule = Callable[[Any, Sequence[Optional]], Sequence[Optional]]
@@ -132,8 +130,14 @@ def max_pool(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
 
 
 def symmetric(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
-    """An elementwise function, or a matrix transposed: moves tangents as its backward does."""
-    return (call(node, tangents[0])[0],)
+    """An elementwise function, or a matrix transposed: moves tangents as its backward does.
+
+    Up to conjugation, where numbers are complex.
+    """
+    (x,) = tangents
+    assert x is not None  # the only input
+    found = call(node, x.conj())[0]
+    return (None if found is None else found.conj(),)
 
 
 def transposed(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
@@ -143,7 +147,7 @@ def transposed(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
         cotangents = [
             given.new_zeros((), dtype=m.dtype, device=m.device)
             .expand(tuple(m.shape))
-            .requires_grad_(m.dtype.is_floating_point)
+            .requires_grad_(m.dtype.is_floating_point or m.dtype.is_complex)
             for m in node._input_metadata
         ]
         backward = call(node, *cotangents)
@@ -276,12 +280,3 @@ def push_forward(result: Tensor, seeds: Mapping[Tensor, Tensor]) -> Tensor:
             tangents.update({(node, i): t for i, t in enumerate(found) if t is not None})
             del found
     return tangents.get(target, torch.zeros_like(result))
-
-
-def forward_on_graph(objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:
-    """Slopes of the losses along `tangents`, from the graph of one forward pass."""
-    parameters = dict(objective.named_parameters())
-    with torch.enable_grad():
-        losses, output = objective(batch)
-    slopes = push_forward(losses, {parameters[name]: t for name, t in tangents.items()})
-    return Pass(slopes, losses, output)

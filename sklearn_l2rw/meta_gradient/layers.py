@@ -15,17 +15,20 @@ see.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import GradientEdge
 
 from ..nested import map_leaves
+from .algorithm import Weighed
+from .gradients import Parameters, clean_gradient
 from .graph import RULES, call, inputs_first, transposed
-from .ways import Weighed, clean_gradient
 
 VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
 LINEAR = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}
@@ -38,10 +41,15 @@ LAYERS = {
     "NativeGroupNormBackward0",
     "NativeBatchNormBackward0",
 }
+# Parts of the names of nodes that may take rows from anywhere, or put rows together.
+MOVING = (
+    *("Index", "Gather", "Scatter", "MaskedSelect", "Sort", "Topk", "Take", "Unique"),
+    *("SplitWithSizes", "Segment", "PackPadded", "Nested"),
+)
+FOREIGN = re.compile("CppNode|^(?!torch::autograd::).*::")
 GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 Backward = Callable[[Tensor], None]
 Slots = list[Tensor | None]
-Parameters = Mapping[str, nn.Parameter]
 
 
 class RefusedError(NotImplementedError):
@@ -75,6 +83,27 @@ def has_backward_hooks(objective: nn.Module) -> bool:
     )
 
 
+def _refuse_hooks(objective: nn.Module) -> None:
+    if has_backward_hooks(objective):
+        raise RefusedError("it has backward hooks, which would not be called")
+
+
+def moves_rows(node: Any) -> bool:
+    """Whether data may decide which rows of a node's output belong to which example.
+
+    Then rows cannot be told apart by their place, even if their number is a multiple of that of
+    the examples by chance: graphs or sequences of several sizes, one below the other. What moves
+    entries along the last dimension alone, as a loss takes those of the labels, is none of these.
+    """
+    name = node.name()
+    if not any(part in name for part in MOVING):
+        return False
+    dim, ndim = getattr(node, "_saved_dim", None), len(node._input_metadata[0].shape)
+    if not isinstance(dim, int) or ndim < 2:
+        return True
+    return (dim if dim < 2**63 else dim - 2**64) not in (-1, ndim - 1)
+
+
 def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
     """The leaf that a node is, or is a view of."""
     views = []
@@ -93,6 +122,10 @@ def find_layers(losses: Tensor) -> list[Layer]:
     for node in reversed(inputs_first(losses.grad_fn)):
         if node in above or hasattr(node, "variable"):
             continue
+        if moves_rows(node):
+            raise RefusedError(f"{node.name()} may move rows from one example to another")
+        if isinstance(node, BackwardCFunction) or FOREIGN.search(node.name()):
+            raise RefusedError(f"{node.name()} is not one of torch's own functions")
         inputs = [_parameter(child) for child, _ in node.next_functions]
         above.update(view for found in inputs if found for view in found[1])
         if "BatchNorm" in node.name() and getattr(node, "_saved_training", True):
@@ -214,6 +247,7 @@ def layerwise(
     objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
 ) -> Weighed:
     """Slopes along the clean gradient, layer by layer."""
+    _refuse_hooks(objective)
     clean_loss, tangents = clean_gradient(objective, clean_batch, parameters)
     with torch.enable_grad():
         losses, output = objective(batch)
@@ -268,6 +302,7 @@ def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Param
     """
     if _shapes(batch) != _shapes(clean_batch) or 4 * len(clean_batch[1]) > len(batch[1]):
         return layerwise(objective, batch, clean_batch, parameters)
+    _refuse_hooks(objective)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))
     if not isinstance(output, Tensor):

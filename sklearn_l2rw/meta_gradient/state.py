@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-# Held while torch's global generators are not where the user left them.
-GENERATORS = RLock()
+from .generators import GENERATORS, Positions, Streams, generators_untouched
 
-
-def _accelerator_devices(module: nn.Module) -> list[torch.device]:
-    """Devices other than the CPU that hold a parameter or a buffer of the module."""
-    tensors = (*module.parameters(), *module.buffers())
-    return sorted({t.device for t in tensors if t.device.type == "cuda"}, key=str)
+__all__ = ["GENERATORS", "Saved", "gradients_untouched", "no_trace", "perturbed"]
 
 
 def _mutable(module: nn.Module) -> list[Tensor]:
@@ -29,25 +23,47 @@ def _mutable(module: nn.Module) -> list[Tensor]:
     ]
 
 
-@contextmanager
-def buffers_untouched(module: nn.Module) -> Iterator[None]:
-    """Put the module's buffers (BatchNorm's running averages, say) back on leaving."""
-    slots = [(owner, dict(owner._buffers)) for owner in module.modules()]
-    # `.data`: a graph of the user's that holds these tensors must not see their version change,
-    # since their values do not.
-    storages = [tensor.data for tensor in _mutable(module)]
-    values = [storage.clone() for storage in storages]
-    try:
-        yield
-    finally:
-        for owner, buffers in slots:
+class _Buffers:
+    """The module's buffers (BatchNorm's running averages, say) as they are now."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._slots = [(owner, dict(owner._buffers)) for owner in module.modules()]
+        # `.data`: a graph of the user's that holds these tensors must not see their version
+        # change, since their values do not.
+        self._storages = [tensor.data for tensor in _mutable(module)]
+        self._values = [storage.clone() for storage in self._storages]
+
+    def restore(self) -> None:
+        for owner, buffers in self._slots:
             for name in owner._buffers.keys() - buffers.keys():
                 delattr(owner, name)
             for name, buffer in buffers.items():
                 if owner._buffers[name] is not buffer:
                     owner._buffers[name] = buffer
-        if storages:
-            torch._foreach_copy_(storages, values)
+        if self._storages:
+            torch._foreach_copy_(self._storages, self._values)
+
+
+class Saved:
+    """Buffers and generators before a step, for the step to be taken again."""
+
+    def __init__(self, module: nn.Module, streams: Streams) -> None:
+        self._buffers, self._positions = _Buffers(module), Positions(module, streams)
+
+    def restore(self, streams: Streams) -> None:
+        """Put back the buffers, and the generators that the module draws from."""
+        self._buffers.restore()
+        self._positions.restore(streams)
+
+
+@contextmanager
+def buffers_untouched(module: nn.Module) -> Iterator[None]:
+    """Put the module's buffers back on leaving."""
+    buffers = _Buffers(module)
+    try:
+        yield
+    finally:
+        buffers.restore()
 
 
 @contextmanager
@@ -62,39 +78,23 @@ def gradients_untouched(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def perturbed(module: nn.Module, scale: float = 0.01) -> Iterator[None]:
-    """Move the module's parameters by a little noise, and back on leaving."""
-    storages = [p.data for p in module.parameters()]
+def perturbed(module: nn.Module, scale: float) -> Iterator[None]:
+    """Move what is trained by noise of a share of its size, and back on leaving.
+
+    Tensors that are all zero, as some last layers start, are moved by `scale` itself.
+    """
+    storages = [p.data for p in module.parameters() if p.requires_grad and scale]
     values = [storage.clone() for storage in storages]
     generator = torch.Generator().manual_seed(0)
     try:
         for storage in storages:
-            if storage.is_floating_point() or storage.is_complex():
-                noise = torch.randn(storage.shape, generator=generator)
-                storage.add_(noise.to(storage), alpha=scale)
+            size = float(torch.linalg.vector_norm(storage)) / max(storage.numel(), 1) ** 0.5
+            noise = torch.randn(storage.shape, generator=generator)
+            storage.add_(noise.to(storage), alpha=scale * (size or 1.0))
         yield
     finally:
         if storages:
             torch._foreach_copy_(storages, values)
-
-
-@contextmanager
-def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iterator[None]:
-    """Put torch's global generators back on leaving.
-
-    With ``own_stream`` the pass inside draws from a stream of its own (seeded by one draw from
-    the global generator, which is put back too): the clean batch's dropout masks must not repeat
-    those of the training batch, or examples would be favoured for their place in the batch.
-    """
-    devices = _accelerator_devices(module)
-    with torch.random.fork_rng(devices=devices):
-        if own_stream:
-            seed = int(torch.empty((), dtype=torch.int64).random_())
-            torch.default_generator.manual_seed(seed)
-            for device in devices:
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(seed)
-        yield
 
 
 @contextmanager

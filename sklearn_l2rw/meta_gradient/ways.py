@@ -1,232 +1,167 @@
-"""Ways to compute the meta-gradient of a batch.
+"""Ways to compute the meta-gradient of a batch, by name. All compute the slopes of `algorithm`.
 
-All compute the same numbers. With the losses ``f_i`` of a training batch, ``i = 1..n``, the loss
-``L`` of a clean batch, and ``v = grad L(theta)``, the negative meta-gradient of Algorithm 1 of
-Ren et al. (2018) is, at ``eps = 0`` and up to the learning rate of the virtual step,
+A way is a function ``(objective, batch, clean_batch, parameters) -> Weighed``:
 
-    ``u_i = - d L(theta - sum_j eps_j grad f_j(theta)) / d eps_i = <grad f_i(theta), v>``,
+- ``objective(batch)`` returns the per-example losses (n,) of a batch and the module's output;
+- `parameters` are those of the objective, by name, that the slopes are taken over;
+- of all its passes, the training pass alone may leave a trace in buffers and generators: the one
+  whose losses and output are returned.
 
-the directional derivative of ``f_i`` along ``v``. It is here called the *slope* of example ``i``.
+A new way is one more function here, and its line in `WAYS`. What it cannot take, it may let fail
+(see `choice.REFUSALS`); whether it is right for a module is found out by trying.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
-from threading import RLock
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
-from torch.func import functional_call
 
-from .algorithm import Weighed
-from .state import gradients_untouched, no_trace
+from .algorithm import Weighed, inner, inner_products
+from .contexts import CONTEXTS, no_fast_path
+from .dual import push_dual
+from .gradients import Parameters, by_backward, clean_gradient
+from .graph import push_forward
+from .layers import layerwise, merged
+from .state import no_trace
 
-
-class Pass(NamedTuple):
-    """A training batch seen once: its slopes, its losses with their graph, the output."""
-
-    slopes: Tensor
-    losses: Tensor
-    output: Any
+Compute = Callable[[nn.Module, Any, Any, Parameters], Weighed]
 
 
-_ONE_LEVEL = RLock()  # forward mode has one level for all threads
+@dataclass(frozen=True)
+class Way:
+    """A way, and what there is to know before it is tried.
 
-Tangents = Mapping[str, Tensor]
-Way = Callable[[nn.Module, Any, Tangents], Pass]
-Method = Callable[[nn.Module, Any, Any, Mapping[str, nn.Parameter]], Weighed]
+    Attributes
+    ----------
+    compute : callable
+        ``compute(objective, batch, clean_batch, parameters)`` returns a `Weighed`.
+    exact : bool
+        Whether its slopes are right up to rounding.
+    tried : bool
+        Whether it is held to ordinary backward passes before it is believed.
+    together : bool
+        Whether it sees both batches in one pass. Then neither may random numbers be drawn, nor
+        may data decide which path is taken.
+    contexts : tuple of str
+        Names of the contexts that it may be tried in.
 
-
-def dense(gradient: Tensor) -> Tensor:
-    """Gradient as an ordinary tensor; that of a sparse embedding is none."""
-    return gradient.to_dense() if gradient.is_sparse else gradient
-
-
-def inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product, of complex tensors as of pairs of real ones."""
-    if a.is_complex():
-        a, b = torch.view_as_real(a), torch.view_as_real(b)
-    return (a * b).sum()
-
-
-Differentiate = Callable[[Tensor, nn.Module, Mapping[str, nn.Parameter]], "Gradients"]
-Gradients = list[Tensor | None]
-
-
-def by_grad(
-    loss: Tensor, objective: nn.Module, parameters: Mapping[str, nn.Parameter]
-) -> Gradients:
-    """Gradient of a loss, computed as far down as the parameters reach."""
-    return list(torch.autograd.grad(loss, list(parameters.values()), allow_unused=True))
-
-
-def by_backward(
-    loss: Tensor, objective: nn.Module, parameters: Mapping[str, nn.Parameter]
-) -> Gradients:
-    """Gradient of a loss as training computes it: by ``backward()``.
-
-    It finds parameters that ``torch.autograd.grad`` does not: those inside a reentrant
-    checkpoint. The gradients that were there before are put back.
     """
-    with gradients_untouched(objective):
-        for p in objective.parameters():
-            p.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
-        return [p.grad for p in parameters.values()]
+
+    compute: Compute
+    exact: bool = True
+    tried: bool = True
+    together: bool = False
+    contexts: tuple[str, ...] = ("as_is",)
 
 
-def clean_gradient(
-    objective: nn.Module,
-    clean_batch: Any,
-    parameters: Mapping[str, nn.Parameter],
-    differentiate: Differentiate = by_grad,
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Mean loss of the clean batch, and its gradient by parameter name.
+def weighed(slopes: Tensor, losses: Tensor, output: Any, clean_loss: Tensor) -> Weighed:
+    """Result of a way whose losses have their graph."""
 
-    Parameters that the loss does not depend on are left out: they have no tangent to carry.
-    """
-    with torch.enable_grad(), no_trace(objective, own_stream=True):
-        losses, _ = objective(clean_batch)
-        loss = losses.mean()
-        gradients = differentiate(loss, objective, parameters) if loss.requires_grad else []
-    named = zip(parameters, gradients, strict=False)
-    return loss.detach(), {name: dense(g.detach()) for name, g in named if g is not None}
+    def backward(weights: Tensor) -> None:
+        (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
+
+    return Weighed(slopes.detach(), losses, output, clean_loss, backward)
 
 
-def along(way: Way, differentiate: Differentiate = by_grad) -> Method:
-    """Method that computes the clean gradient first, then the slopes along it."""
-
-    def method(
-        objective: nn.Module, batch: Any, clean_batch: Any, parameters: Mapping[str, nn.Parameter]
-    ) -> Weighed:
-        clean_loss, tangents = clean_gradient(objective, clean_batch, parameters, differentiate)
-        if tangents:
-            slopes, losses, output = way(objective, batch, tangents)
-        else:  # the clean loss depends on no parameter
-            losses, output = objective(batch)
-            slopes = torch.zeros_like(losses)
-
-        def backward(weights: Tensor) -> None:
-            (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
-
-        return Weighed(slopes.detach(), losses, output, clean_loss, backward)
-
-    return method
-
-
-@cache
-def _load_forward_mode() -> None:
-    """Have torch load its forward-mode formulas, which draws deprecation warnings of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        with forward_ad.dual_level():
-            forward_ad.make_dual(torch.zeros(1), torch.zeros(1))  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def _parameters_in_place(module: nn.Module) -> Iterator[None]:
-    """Put the parameters back on leaving: swapping forgets one that two names lead to."""
-    slots = [(m, dict(m._parameters)) for m in module.modules()]
-    try:
-        yield
-    finally:
-        for owner, parameters in slots:
-            for name, p in parameters.items():
-                if owner._parameters[name] is not p:
-                    owner._parameters[name] = p
-
-
-@contextmanager
-def _no_fast_path() -> Iterator[None]:
-    """Without the attention layers' fused inference, which rounds in other ways."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
+def forward(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters) -> Weighed:
+    """``u = J v``, with ``J`` the Jacobian of the losses, through the graph of one pass."""
+    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
+    losses, output = objective(batch)
+    slopes = push_forward(losses, {parameters[name]: t for name, t in v.items()})
+    return weighed(slopes, losses, output, clean_loss)
 
 
 def dual_numbers(
-    objective: nn.Module,
-    batch: Any,
-    tangents: Tangents,
-    extra: Callable[[], AbstractContextManager[Any]] = nullcontext,
-) -> Pass:
-    """Parameters carry ``v``, the losses carry the slopes, in a pass of which nothing is recorded.
-
-    ``extra`` makes a context for that pass, so that the other can run compiled.
-    """
-    _load_forward_mode()
-    with (
-        torch.no_grad(),
-        no_trace(objective),
-        _parameters_in_place(objective),
-        _no_fast_path(),
-        extra(),
-        _ONE_LEVEL,
-        forward_ad.dual_level(),
-    ):
-        duals: dict[str, Tensor] = {
-            name: forward_ad.make_dual(p.detach(), tangents[name])  # type: ignore[no-untyped-call]
-            for name, p in objective.named_parameters()
-            if name in tangents
-        }
-        dual, _ = functional_call(objective, duals, (batch,))
-        slopes = forward_ad.unpack_dual(dual).tangent  # type: ignore[no-untyped-call]
-    with torch.enable_grad():
-        losses, output = objective(batch)
-    return Pass(torch.zeros_like(losses) if slopes is None else slopes, losses, output)
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+) -> Weighed:
+    """``u = J v``, by torch's forward mode, in a pass of its own of which nothing is recorded."""
+    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
+    slopes = push_dual(objective, batch, v)
+    losses, output = objective(batch)
+    slopes = torch.zeros_like(losses) if slopes is None else slopes
+    return weighed(slopes, losses, output, clean_loss)
 
 
-def double_backward(objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:
+def double_backward(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+) -> Weighed:
     """``g(c) = grad sum_i c_i f_i`` is linear in ``c``, so ``u = d <g(c), v> / dc``."""
-    parameters = dict(objective.named_parameters())
-    with torch.enable_grad():
-        losses, output = objective(batch)
-        c = torch.ones_like(losses, requires_grad=True)
-        gradients = torch.autograd.grad(
-            losses,
-            [parameters[name] for name in tangents],
-            grad_outputs=c,
-            create_graph=True,
-            allow_unused=True,
-        )
-        pairs = zip(gradients, tangents.values(), strict=True)
-        product = sum((inner(g, v) for g, v in pairs if g is not None), losses.new_zeros(()))
-        if not product.requires_grad:
-            return Pass(torch.zeros_like(losses), losses, output)
+    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
+    losses, output = objective(batch)
+    c = torch.ones_like(losses, requires_grad=True)
+    product, slopes = losses.new_zeros(()), torch.zeros_like(losses)
+    if v:
+        chosen = [parameters[name] for name in v]
+        gradients = torch.autograd.grad(losses, chosen, c, create_graph=True, allow_unused=True)
+        pairs = zip(gradients, v.values(), strict=True)
+        product = sum((inner(g, v_p) for g, v_p in pairs if g is not None), product)
+    if product.requires_grad:
         (slopes,) = torch.autograd.grad(product, c, retain_graph=True)
-    return Pass(slopes, losses, output)
+    return weighed(slopes, losses, output, clean_loss)
 
 
-def finite_difference(objective: nn.Module, batch: Any, tangents: Tangents) -> Pass:
+def per_example(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+) -> Weighed:
+    """``u_i = <grad f_i, v>`` as it stands: an ordinary backward pass for each example."""
+    clean_loss, v = clean_gradient(objective, clean_batch, parameters, by_backward)
+    chosen = {name: parameters[name] for name in v}
+    losses, output = objective(batch)
+    with no_trace(objective):  # a checkpoint runs its part of the module again
+        slopes = inner_products(
+            losses, [*v.values()], lambda f_i: by_backward(f_i, objective, chosen, keep=True)
+        )
+    return weighed(slopes, losses, output, clean_loss)
+
+
+def finite_difference(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+) -> Weighed:
     """Central difference of the losses along ``v``: not exact, but needs nothing of autograd.
 
     The step is balanced between truncation (order ``h^2``) and rounding (order ``1/h``):
     ``h |v| = cbrt(machine epsilon) * max(1, |theta|)``.
     """
-    parameters = dict(objective.named_parameters())
-    chosen = [parameters[name].data for name in tangents]
-    directions = list(tangents.values())
+    clean_loss, v = clean_gradient(objective, clean_batch, parameters, by_backward)
+    slopes = _central_difference(objective, batch, parameters, v) if v else None
+    losses, output = objective(batch)
+    slopes = torch.zeros_like(losses) if slopes is None else slopes
+    return weighed(slopes, losses, output, clean_loss)
+
+
+def _central_difference(
+    objective: nn.Module, batch: Any, parameters: Parameters, v: dict[str, Tensor]
+) -> Tensor:
+    chosen, directions = [parameters[name].data for name in v], list(v.values())
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(directions)))
     scale = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(chosen))).clamp(min=1)
     h = float(scale * torch.finfo(norm.dtype).eps ** (1 / 3) / norm.clamp(min=1e-30))
     before = [p.clone() for p in chosen]
-    ends = []
+    ends: list[Tensor] = []
     try:
         for step in (h, -h):
             torch._foreach_copy_(chosen, before)
             torch._foreach_add_(chosen, directions, alpha=step)
-            with torch.no_grad(), no_trace(objective), _no_fast_path():
+            with torch.no_grad(), no_trace(objective), no_fast_path():
                 ends.append(objective(batch)[0])
     finally:
         torch._foreach_copy_(chosen, before)
-    with torch.enable_grad():
-        losses, output = objective(batch)
-    return Pass((ends[0] - ends[1]) / (2 * h), losses, output)
+    return (ends[0] - ends[1]) / (2 * h)
+
+
+_ALL_CONTEXTS = tuple(CONTEXTS)
+
+# In the order in which they are tried: the fastest first.
+WAYS: dict[str, Way] = {
+    "merged": Way(merged, together=True),
+    "layerwise": Way(layerwise),
+    "forward": Way(forward, contexts=_ALL_CONTEXTS),
+    "dual_numbers": Way(dual_numbers),
+    "double_backward": Way(double_backward, contexts=_ALL_CONTEXTS),
+    "per_example": Way(per_example, tried=False, contexts=("as_is", "uncompiled")),
+    "finite_difference": Way(finite_difference, exact=False, tried=False),
+}

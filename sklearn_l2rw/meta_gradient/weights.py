@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from .algorithm import normalize
-from .choice import META_GRADIENTS, Plan, choose_plan, situation
+from .choice import META_GRADIENTS, Chooser
+from .generators import ALL_STREAMS, GENERATORS
 from .objective import Objective, per_example
 from .parameters import MetaParameters, select_parameters
-from .state import no_trace
+from .state import Saved
 
 __all__ = ["example_weights", "normalize", "per_example"]
 
-# Way, and what it was chosen for, of modules seen before. A loss may hold its module, so it is
-# referred to weakly: a strong reference in the value would keep the key alive.
-_plans: WeakKeyDictionary[nn.Module, tuple[Any, Plan]] = WeakKeyDictionary()
-
-
-def _plan_for(
-    objective: Objective,
-    batch: Any,
-    clean_batch: Any,
-    parameters: Mapping[str, nn.Parameter],
-    meta_gradient: str,
-) -> Plan:
-    """Way that was chosen for a module; chosen anew for another loss, mode or set of parameters."""
-    try:
-        loss: Any = ref(objective.loss)
-    except TypeError:  # a loss that cannot be recognised: choose at every call
-        loss = objective.loss
-    use = (loss, meta_gradient, situation(objective), frozenset(parameters))
-    known, plan = _plans.get(objective.module, (None, None))
-    if plan is None or known != use:
-        plan = choose_plan(objective, batch, clean_batch, parameters, meta_gradient)
-        _plans[objective.module] = (use, plan)
-    return plan
+# What was found out about modules seen before, by the way that was asked for.
+_choosers: WeakKeyDictionary[nn.Module, dict[str, Chooser]] = WeakKeyDictionary()
 
 
 def _first_tensor(X: Any) -> Any:
@@ -109,13 +90,22 @@ def example_weights(
     clean_batch : (X, y)
         Examples whose labels are trusted, of the same form, with m of them.
 
-    meta_gradient : {"auto", "layerwise", "forward", "double_backward", "finite_difference"}, \
-            default="auto"
-        How the slopes :math:`u_i` are computed. ``"layerwise"`` is the fastest, for modules whose
-        examples do not interact; ``"forward"`` (forward-mode differentiation) takes almost any
-        module; ``"double_backward"`` is there for comparison and for what is left; all three are
-        exact. ``"finite_difference"`` is not, and takes all. ``"auto"`` takes the first of them
-        that is right for the module, which is found out once for a module and a `loss` object.
+    meta_gradient : {"auto", "merged", "layerwise", "forward", "dual_numbers", \
+            "double_backward", "per_example", "finite_difference"}, default="auto"
+        How the slopes :math:`u_i` are computed. All ways but the last are exact; the fastest come
+        first.
+
+        - ``"merged"``, ``"layerwise"``: layer by layer, for modules whose examples do not
+          interact; the first takes both batches through the module in one pass.
+        - ``"forward"``: forward-mode differentiation over the graph of one pass; takes almost any
+          module.
+        - ``"dual_numbers"``: forward-mode differentiation by PyTorch, in a pass of its own.
+        - ``"double_backward"``: differentiates the backward pass.
+        - ``"per_example"``: one backward pass for each example; takes any module, and is slow.
+        - ``"finite_difference"``: from losses at two points; takes any module, and is not exact.
+
+        ``"auto"`` takes the first that is right for the module, which is found out by trying, once
+        for a module, and again when the module computes something else. It never takes the last.
 
     meta_parameters : None, str, list of str or callable, default=None
         Parameters :math:`\theta` that the inner product runs over: None for all, ``"last"`` for
@@ -186,13 +176,22 @@ def example_weights(
             "Got a module without a parameter that requires a gradient, but the weights come from "
             "gradients. Unfreeze at least one parameter."
         )
-    with torch.inference_mode(False), torch.enable_grad(), no_trace(objective):
-        plan = _plan_for(objective, batch, clean_batch, parameters, meta_gradient)
-        found = plan(objective, batch, clean_batch, parameters)
+    chooser = _choosers.setdefault(module, {}).setdefault(meta_gradient, Chooser(meta_gradient))
+    with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
+        before = Saved(objective, ALL_STREAMS)
+        try:
+            found = chooser(objective, batch, clean_batch, parameters)
+        finally:
+            before.restore(chooser.streams)
     if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
-        _plans.pop(module, None)  # a way cannot be held to NaN
         raise ValueError(
             "Got losses that are not finite, so no weights can be computed. Check the inputs and "
             "the module's parameters for NaN and infinity."
+        )
+    if not bool(torch.isfinite(found.slopes).all()):
+        raise ValueError(
+            "Got gradients that are not finite, of finite losses, so no weights can be computed. "
+            "Check for functions that are not smooth where they are evaluated, such as a root "
+            "or a norm at 0."
         )
     return normalize(found.slopes)

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from sklearn_l2rw import example_weights
 from tests import zoo_parts as z
-from tests.oracle import assert_close, oracle, oracle_of, weights_unless_refused
+from tests.oracle import SLOW, assert_close, oracle, oracle_of, weights_unless_refused
 from tests.snapshot import assert_same, snapshot
 from tests.zoo import ZOO, build
 
 CROSS_ENTROPY = nn.CrossEntropyLoss(reduction="none")
-WARNING = "ignore:The meta-gradient is computed by finite differences:UserWarning"
 f64 = torch.float64
 
 
@@ -27,7 +26,7 @@ def with_gradients(problem: z.Problem) -> z.Problem:
     return problem
 
 
-@pytest.mark.filterwarnings(WARNING)
+@pytest.mark.filterwarnings(SLOW)
 @pytest.mark.parametrize("name", ZOO)
 def test_no_trace(name: str, way: str) -> None:
     problem = with_gradients(build(ZOO[name], torch.float32))
@@ -50,7 +49,7 @@ class FailsAt:
         return CROSS_ENTROPY(output, y)  # type: ignore[no-any-return]
 
 
-@pytest.mark.filterwarnings(WARNING)
+@pytest.mark.filterwarnings(SLOW)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ArithmeticError])
 @pytest.mark.parametrize(
     "name",

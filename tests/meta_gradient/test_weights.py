@@ -15,6 +15,7 @@ from sklearn_l2rw import example_weights
 from tests import zoo_parts as z
 from tests.oracle import (
     EXACT_WAYS,
+    SLOW,
     WAYS,
     assert_close,
     oracle,
@@ -24,9 +25,8 @@ from tests.oracle import (
 from tests.reference import literal_weights
 from tests.zoo import ZOO, build
 
-INEXACT = [name for name, case in ZOO.items() if not case.exact]
+SLOW_ONLY = [name for name, case in ZOO.items() if not case.fast]
 CROSS_ENTROPY = nn.CrossEntropyLoss(reduction="none")
-WARNING = "ignore:The meta-gradient is computed by finite differences:UserWarning"
 f64 = torch.float64
 
 BOTH_DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
@@ -35,13 +35,12 @@ BOTH_DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], i
 # Agreement with the oracle
 
 
+@pytest.mark.filterwarnings(SLOW)
 @BOTH_DTYPES
 @pytest.mark.parametrize("way", ["auto", *EXACT_WAYS])
 @pytest.mark.parametrize("name", ZOO)
 def test_exact_ways_agree_with_the_oracle(name: str, way: str, dtype: torch.dtype) -> None:
     case = ZOO[name]
-    if way == "auto" and not case.exact:
-        pytest.skip("no exact way: see the next test")
     problem = build(case, dtype)
     for _ in range(3):  # what was found out at the first call is used at the others
         weights = weights_unless_refused(name, problem, way)
@@ -57,13 +56,20 @@ def test_every_exact_way_takes_plain_modules(name: str, way: str) -> None:
     assert_close(weights, oracle(name), ZOO[name].tolerance)
 
 
-@pytest.mark.parametrize("name", INEXACT)
-def test_without_an_exact_way_auto_warns_and_is_close(name: str) -> None:
+@pytest.mark.parametrize("name", SLOW_ONLY)
+def test_without_a_fast_way_auto_warns_once_and_is_exact(name: str) -> None:
     problem = build(ZOO[name], f64)
-    with pytest.warns(UserWarning, match="finite differences"):
+    with pytest.warns(UserWarning, match="one backward pass for each example.*per_example"):
         weights = example_weights(*problem)
-    assert_close(weights, oracle(name), 1e-3)
-    assert_close(example_weights(*problem), oracle(name), 1e-3)  # said once
+    assert_close(weights, oracle(name), 1e-9)
+    assert_close(example_weights(*problem), oracle(name), 1e-9)  # said once
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_one_backward_pass_for_each_example_takes_any_module(name: str) -> None:
+    assert "per_example" not in ZOO[name].refused
+    weights = example_weights(*build(ZOO[name], f64), meta_gradient="per_example")
+    assert_close(weights, oracle(name), 1e-9)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -110,7 +116,7 @@ def test_meta_parameters_are_as_if_the_others_were_frozen(name: str) -> None:
     assert_close(weights, literal_weights(*problem), 1e-9)
 
 
-@pytest.mark.filterwarnings(WARNING)
+@pytest.mark.filterwarnings(SLOW)
 @BOTH_DTYPES
 @pytest.mark.parametrize("way", ["auto", *EXACT_WAYS])
 @pytest.mark.parametrize("name", ["reentrant_checkpoint", "function_without_second_derivative"])
@@ -133,8 +139,9 @@ def first(n: int, X: Any) -> Any:
     return tuple(first(n, x) for x in X) if isinstance(X, tuple) else X[:n]
 
 
+@pytest.mark.filterwarnings(SLOW)
 @pytest.mark.parametrize("way", ["auto", *EXACT_WAYS])
-@pytest.mark.parametrize("name", [name for name, case in ZOO.items() if case.exact])
+@pytest.mark.parametrize("name", ZOO)
 def test_later_batches_agree_with_the_oracle(name: str, way: str) -> None:
     """Smaller ones, as the last of an epoch is, after a step of training."""
     problem = build(ZOO[name], f64)
@@ -147,8 +154,8 @@ def test_later_batches_agree_with_the_oracle(name: str, way: str) -> None:
     assert_close(example_weights(*problem, meta_gradient=way), oracle_of(problem), 1e-9)
 
 
-@pytest.mark.filterwarnings(WARNING)
-@pytest.mark.parametrize("name", [*INEXACT, "function_without_second_derivative"])
+@pytest.mark.filterwarnings(SLOW)
+@pytest.mark.parametrize("name", SLOW_ONLY)
 def test_first_call_with_a_head_of_zeros(name: str) -> None:
     """Then the gradient below the head is 0, and a way that drops it looks right."""
     problem = build(ZOO[name], f64)
@@ -160,7 +167,7 @@ def test_first_call_with_a_head_of_zeros(name: str) -> None:
     assert_close(example_weights(*problem), oracle(name), 1e-3)
 
 
-@pytest.mark.filterwarnings(WARNING)
+@pytest.mark.filterwarnings(SLOW)
 @pytest.mark.parametrize("name", ["mlp", "reentrant_checkpoint"])
 def test_first_call_with_nan(name: str) -> None:
     problem = build(ZOO[name], f64)

@@ -1,0 +1,180 @@
+"""The global generators: which of them a module draws from, and how they are put back.
+
+Other threads draw from the same generators. So they are touched only where the module at hand
+draws from them, which is found out by looking at its operations, not at the generators.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import RLock
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# Held while what all threads share is not as they left it: generators, and torch's settings.
+GENERATORS = RLock()
+
+Streams = frozenset[str]
+NO_STREAMS: Streams = frozenset()
+ALL_STREAMS: Streams = frozenset({"torch", "random", "numpy"})
+
+# Generators that the module at hand draws from; None where that is not known.
+_streams: ContextVar[Streams | None] = ContextVar("streams", default=None)
+
+
+@contextmanager
+def drawing_from(streams: Streams | None) -> Iterator[None]:
+    """Say which generators the module draws from: within, the others are not touched."""
+    token = _streams.set(streams)
+    try:
+        yield
+    finally:
+        _streams.reset(token)
+
+
+class Watch(TorchDispatchMode):
+    """Sees whether operations draw from torch's generator, and whether data decide the path.
+
+    That is so where a tensor is asked for its value (``if x[0, 0] > 1``).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draws = False
+        self.decides = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation, and look at what it did."""
+        self.decides |= torch.Tag.data_dependent_output in func.tags
+        if self.draws or torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **(kwargs or {}))
+        before = torch.get_rng_state()
+        found = func(*args, **(kwargs or {}))
+        # Fused attention is said to draw, and does not without dropout.
+        moved = not torch.equal(before, torch.get_rng_state())
+        self.draws = moved or torch.cuda.is_initialized()
+        return found
+
+
+def hides_operations(module: nn.Module) -> bool:
+    """Whether some of the module's operations are run where they cannot be seen."""
+    return any(
+        hasattr(m, "_orig_mod")
+        or getattr(m, "_compiled_call_impl", None) is not None
+        or isinstance(m, nn.DataParallel)
+        for m in module.modules()
+    )
+
+
+def _devices(module: nn.Module) -> list[torch.device]:
+    """CUDA devices that hold a parameter or a buffer of the module."""
+    if not torch.cuda.is_initialized():
+        return []
+    tensors = (*module.parameters(), *module.buffers())
+    return sorted({t.device for t in tensors if t.device.type == "cuda"}, key=str)
+
+
+class Positions:
+    """Where the generators stand now."""
+
+    def __init__(self, module: nn.Module, streams: Streams) -> None:
+        numpy = sys.modules.get("numpy") if "numpy" in streams else None
+        self._torch = torch.get_rng_state()
+        self._cuda = [(d, torch.cuda.get_rng_state(d)) for d in _devices(module)]
+        self._random = random.getstate() if "random" in streams else None
+        self._numpy = numpy.random.get_state() if numpy else None
+
+    def moved(self) -> Streams:
+        """Generators of Python and of NumPy that have moved since."""
+        found = set()
+        if self._random is not None and random.getstate() != self._random:
+            found.add("random")
+        if self._numpy is not None:
+            now = sys.modules["numpy"].random.get_state()
+            if now[2:] != self._numpy[2:] or (now[1] != self._numpy[1]).any():
+                found.add("numpy")
+        return frozenset(found)
+
+    def restore(self, streams: Streams) -> None:
+        """Put generators back, as far as their positions are known."""
+        if "torch" in streams:
+            torch.set_rng_state(self._torch)
+            for device, state in self._cuda:
+                torch.cuda.set_rng_state(state, device)
+        if "random" in streams and self._random is not None:
+            random.setstate(self._random)
+        if "numpy" in streams and self._numpy is not None:
+            sys.modules["numpy"].random.set_state(self._numpy)
+
+
+def _seed_by_a_draw(module: nn.Module, streams: Streams) -> None:
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    torch.default_generator.manual_seed(seed)
+    for device in _devices(module):
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    if "random" in streams:
+        random.seed(seed)
+    if "numpy" in streams and "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+
+
+@contextmanager
+def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iterator[None]:
+    """Put the global generators back on leaving, those that the module draws from.
+
+    With ``own_stream`` the pass inside draws from a stream of its own (seeded by one draw from
+    the global generator, which is put back too): the clean batch's dropout masks must not repeat
+    those of the training batch, or examples would be favoured for their place in the batch.
+    """
+    known = _streams.get()
+    if known is not None and not known:
+        yield
+        return
+    if known is None and not own_stream and not hides_operations(module):
+        with watched(module):
+            yield
+        return
+    streams = ALL_STREAMS if known is None else known
+    with GENERATORS:
+        positions = Positions(module, streams)
+        try:
+            if own_stream:
+                _seed_by_a_draw(module, streams)
+            yield
+        finally:
+            positions.restore(streams | {"torch"})
+
+
+class Habits:
+    """What generators a pass drew from, and whether data decided which way it took."""
+
+    def __init__(self, streams: Streams = ALL_STREAMS, decides: bool = True) -> None:
+        self.streams, self.decides = streams, decides
+
+
+@contextmanager
+def watched(module: nn.Module) -> Iterator[Habits]:
+    """Look at a pass, and put back the generators that it draws from."""
+    habits = Habits(NO_STREAMS, False)
+    with GENERATORS:
+        positions = Positions(module, ALL_STREAMS)
+        watch = Watch()
+        try:
+            with watch:
+                yield habits
+        finally:
+            habits.streams = positions.moved()
+            if watch.draws or habits.streams:
+                habits.streams |= {"torch"}
+            habits.decides = watch.decides
+            positions.restore(habits.streams)

@@ -1,0 +1,60 @@
+"""Gradients by parameter: of the clean loss, which all slopes are taken along, and of any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .state import gradients_untouched, no_trace
+
+Parameters = Mapping[str, nn.Parameter]
+Gradients = list[Tensor | None]
+Differentiate = Callable[[Tensor, nn.Module, Parameters], Gradients]
+
+
+def dense(gradient: Tensor | None) -> Tensor | None:
+    """Gradient as an ordinary tensor; that of a sparse embedding is none."""
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+
+
+def by_grad(loss: Tensor, objective: nn.Module, parameters: Parameters) -> Gradients:
+    """Gradient of a loss, computed as far down as the parameters reach."""
+    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+    return [dense(g) for g in found]
+
+
+def by_backward(
+    loss: Tensor, objective: nn.Module, parameters: Parameters, *, keep: bool = False
+) -> Gradients:
+    """Gradient of a loss as training computes it: by ``backward()``.
+
+    It takes reentrant checkpoints, which ``torch.autograd.grad`` does not, and finds the
+    parameters inside them. The gradients that were there before are put back; the graph is kept
+    if `keep`.
+    """
+    with gradients_untouched(objective):
+        for p in objective.parameters():
+            p.grad = None
+        loss.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
+        return [dense(p.grad) for p in parameters.values()]
+
+
+def clean_gradient(
+    objective: nn.Module,
+    clean_batch: Any,
+    parameters: Parameters,
+    differentiate: Differentiate = by_grad,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Mean loss of the clean batch, and its gradient by parameter name.
+
+    Parameters that the loss does not depend on are left out: they have no tangent to carry.
+    """
+    with torch.enable_grad(), no_trace(objective, own_stream=True):
+        losses, _ = objective(clean_batch)
+        loss = losses.mean()
+        gradients = differentiate(loss, objective, parameters) if loss.requires_grad else []
+    named = zip(parameters, gradients, strict=False)
+    return loss.detach(), {name: g for name, g in named if g is not None}

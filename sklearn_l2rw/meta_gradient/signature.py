@@ -1,0 +1,37 @@
+"""A cheap signature of what was computed: where it changes, a way has to be looked at again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from torch import Tensor
+
+from .layers import LAYERS
+
+Signature = frozenset[Any]
+
+
+def signature(losses: Tensor) -> Signature:
+    """Names of the nodes of the graph of losses (n,), and whether they occur more than once.
+
+    Of layers, also whether they have fewer rows than there are examples, as many, or more; and
+    whether there is one example only, which cannot show that examples interact.
+    """
+    n = len(losses)
+    counts: Counter[str] = Counter()
+    rows: set[tuple[str, int]] = set()
+    todo = [] if losses.grad_fn is None else [losses.grad_fn]
+    seen: set[Any] = set(todo)
+    while todo:
+        node = todo.pop()
+        name = node.name()
+        counts[name] += 1
+        if name in LAYERS:
+            shape = node._input_metadata[0].shape
+            rows.add((name, (shape[0] > n) - (shape[0] < n) if len(shape) else -1))
+        for child, _ in node.next_functions:
+            if child is not None and child not in seen:
+                seen.add(child)
+                todo.append(child)
+    return frozenset({n == 1, *rows, *((name, count > 1) for name, count in counts.items())})

@@ -1,0 +1,224 @@
+"""A batch on which ways are held to ordinary backward passes.
+
+A way is right if its slopes are. That is no formality: some modules let a way run and drop a part
+of the derivative without a word (TorchScript in forward mode, a custom function whose backward is
+not differentiable in double backward, a reentrant checkpoint in both). So the slopes ``u`` are held
+to one ordinary backward pass: for any numbers ``r_i``, ``sum_i r_i u_i = <grad sum_i r_i f_i, v>``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .algorithm import Weighed, inner
+from .contexts import CONTEXTS
+from .generators import Habits, Streams, drawing_from, hides_operations, watched
+from .gradients import Parameters, by_backward, clean_gradient, dense
+from .graph import inputs_first
+from .signature import Signature, signature
+from .state import buffers_untouched, gradients_untouched, no_trace
+from .ways import WAYS
+
+# Relative error of the slopes that low precision (bfloat16) explains.
+_LOW_PRECISION_TOLERANCE = 5e-2
+
+
+class Given(NamedTuple):
+    """Arguments of a way."""
+
+    objective: nn.Module
+    batch: Any
+    clean_batch: Any
+    parameters: Parameters
+
+
+@dataclass
+class Plan:
+    """A way in a context, and what it was found to be right for.
+
+    Attributes
+    ----------
+    way, context : str
+        Names in `WAYS` and `CONTEXTS`.
+    verified : set of Signature
+        Of the batches on which it was right.
+    calls, due : int
+        Steps it has taken, and the number of steps at which it is looked at again.
+
+    """
+
+    way: str
+    context: str
+    verified: set[Signature] = field(default_factory=set)
+    calls: int = 0
+    due: int = 64
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Names of way and context."""
+        return self.way, self.context
+
+    def run(self, given: Given) -> Weighed:
+        """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
+        with torch.enable_grad(), CONTEXTS[self.context]():
+            return WAYS[self.way].compute(*given)
+
+
+class _Truth(NamedTuple):
+    """One ordinary pass over a batch, of ``sum_i r_i f_i`` with some numbers ``r_i``.
+
+    ``slope`` is ``<grad sum_i r_i f_i, v>``; ``gradient`` is that gradient by name, and
+    ``buffers`` what the pass left in them.
+    """
+
+    r: Tensor
+    slope: Tensor
+    gradient: dict[str, Tensor]
+    buffers: list[Tensor]
+
+    def is_finite(self) -> bool:
+        return all(bool(t.isfinite().all()) for t in (self.slope, *self.gradient.values()))
+
+
+class Trial:
+    """Batches, and the truth about them to hold ways to.
+
+    Attributes
+    ----------
+    streams : frozenset of str
+        Generators that the module draws from.
+    finite : bool
+        Whether the truth is; if not, nothing can be held to it.
+    telling : bool
+        Whether there is any slope to be seen.
+    low_precision, reentrant : bool
+        Whether the graph has nodes of low precision, or hides a part of itself.
+    signatures : set of Signature
+        Of what the ways computed.
+
+    """
+
+    def __init__(self, given: Given, streams: Streams) -> None:
+        self.given = given
+        self.habits = look(given.objective, given.batch)
+        self.streams = streams | self.habits.streams
+        self.low_precision = self.reentrant = False
+        self.signatures: set[Signature] = set()
+        self._truths: dict[tuple[str, int], _Truth] = {}
+        self._tangents: dict[str, dict[str, Tensor]] = {}
+        doubles = {torch.float64, torch.complex128}
+        dtypes = {p.dtype for p in given.parameters.values()}
+        self.tolerance = 1e-6 if dtypes <= doubles else 1e-3
+        first = self._truth("as_is", 0)  # what fails here fails in plain training
+        self.finite, self.telling = first.is_finite(), bool(first.slope != 0)
+
+    def _clean_gradient(self, context: str) -> dict[str, Tensor]:
+        if context not in self._tangents:
+            objective, _, clean_batch, parameters = self.given
+            with CONTEXTS[context](), drawing_from(self.streams):
+                found = clean_gradient(objective, clean_batch, parameters, by_backward)
+            self._tangents[context] = found[1]
+        return self._tangents[context]
+
+    def _truth(self, context: str, seed: int) -> _Truth:
+        """Truth in a context, since kernels may draw random numbers in other ways."""
+        if (context, seed) not in self._truths:
+            v = self._clean_gradient(context)
+            objective = self.given.objective
+            everything = dict(objective.named_parameters())
+            with drawing_from(self.streams), no_trace(objective), CONTEXTS[context]():
+                losses, _ = objective(self.given.batch)
+                self._look_at_graph(losses)
+                generator = torch.Generator().manual_seed(seed)
+                r = torch.randn(len(losses), generator=generator).to(losses)
+                found = by_backward((r * losses).sum(), objective, everything)
+                buffers = [b.clone() for b in objective.buffers()]
+            pairs = zip(everything, found, strict=True)
+            gradient = {name: g for name, g in pairs if g is not None}
+            slope = r.new_zeros(())
+            for name in v.keys() & gradient.keys():
+                slope = slope + inner(gradient[name], v[name])
+            self._truths[context, seed] = _Truth(r, slope, gradient, buffers)
+        return self._truths[context, seed]
+
+    def _look_at_graph(self, losses: Tensor) -> None:
+        low = {torch.bfloat16, torch.float16}
+        for node in inputs_first(losses.grad_fn) if losses.grad_fn is not None else []:
+            self.reentrant |= node.name() == "CheckpointFunctionBackward"
+            self.low_precision |= any(m.dtype in low for m in node._input_metadata)
+
+    def refusal(self, plan: Plan) -> str | None:
+        """Why a way need not be tried, if so."""
+        if self.reentrant:
+            return "a reentrant checkpoint hides parameters: set use_reentrant=False"
+        if WAYS[plan.way].together and (self.streams or self.habits.decides):
+            return "the module draws random numbers, or data decide what it does"
+        return None
+
+    def accepts(self, plan: Plan) -> bool:
+        """Whether a plan is right on this batch."""
+        if not WAYS[plan.way].tried:
+            return True
+        if self.refusal(plan):
+            return False
+        error = self.error(plan)
+        return error <= self.tolerance or self.explained(plan, error)
+
+    def explained(self, plan: Plan, error: float) -> bool:
+        """Whether low precision explains an error. It is looked at again: small by chance?"""
+        if not self.low_precision or not error < _LOW_PRECISION_TOLERANCE:
+            return False
+        return self.error(plan, checks=10) < _LOW_PRECISION_TOLERANCE
+
+    def error(self, plan: Plan, checks: int = 2) -> float:
+        """Relative error of a plan's slopes, in several combinations, and of its backward."""
+        truth = self._truth(plan.context, 0)
+        objective = self.given.objective
+        with gradients_untouched(objective), drawing_from(self.streams), no_trace(objective):
+            for p in objective.parameters():
+                p.grad = None
+            found = plan.run(self.given)
+            self.signatures.add(signature(found.losses))
+            with CONTEXTS[plan.context]():
+                found.backward(truth.r)
+            named = objective.named_parameters()
+            grads = {name: dense(p.grad) for name, p in named}
+            gradient = {name: g for name, g in grads.items() if g is not None}
+            buffers = [b.clone() for b in objective.buffers()]
+        pairs = zip(buffers, truth.buffers, strict=True)
+        if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs):
+            raise RuntimeError("it leaves other buffers than plain training does")
+        errors = [self._slope_error(plan, found.slopes, seed) for seed in range(checks)]
+        for name in gradient.keys() | truth.gradient.keys():
+            expected = truth.gradient.get(name, torch.zeros(()).to(found.losses))
+            difference = gradient.get(name, torch.zeros_like(expected)) - expected
+            errors.append(_relative(difference, expected))
+        return max(errors, key=lambda error: (error != error, error))
+
+    def _slope_error(self, plan: Plan, slopes: Tensor, seed: int) -> float:
+        truth = self._truth(plan.context, seed)
+        products = truth.r * slopes
+        scale = torch.maximum(products.abs().sum(), truth.slope.abs())
+        return _relative(products.sum() - truth.slope, scale)
+
+
+def look(objective: nn.Module, batch: Any) -> Habits:
+    """What a pass over a batch does beside computing losses; the worst where it cannot be seen."""
+    if hides_operations(objective):
+        return Habits()
+    try:
+        with buffers_untouched(objective), watched(objective) as habits:
+            objective(batch)
+    except Exception:  # if it is the module's, plain training meets it next
+        return Habits()
+    return habits
+
+
+def _relative(error: Tensor, scale: Tensor) -> float:
+    """Largest error over the largest entry of what it is compared with."""
+    size, bound = float(error.abs().max()), float(scale.abs().max())
+    return size / max(bound, torch.finfo(scale.dtype).tiny) if size else 0.0
