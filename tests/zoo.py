@@ -15,10 +15,16 @@ from tests.zoo_batches import BATCHES
 from tests.zoo_case import Case, build, for_oracle
 
 NO_JVP = {"dual_numbers": "jvp"}
+LSTM = {"dual_numbers": "mkldnn_rnn_layer"}
 WEIGHT_NORM = {"dual_numbers": "_weight_norm_interface"}
 SPECTRAL_NORM = {"dual_numbers": "div_out"}
 EMBEDDING_BAG = dict.fromkeys(("forward", "dual_numbers", "double_backward"), "_embedding_bag")
 REENTRANT = dict.fromkeys(("forward", "dual_numbers", "double_backward"), "reentrant checkpoint")
+CDIST = dict.fromkeys(("forward", "dual_numbers", "double_backward"), "_cdist")
+HARDSIGMOID = dict.fromkeys(("forward", "double_backward"), "hardsigmoid_backward")
+FAKE_QUANTIZE = dict.fromkeys(
+    ("forward", "dual_numbers", "double_backward"), "fake_quantize_learnable"
+)
 SILENTLY_WRONG = "off by"  # the way runs, and drops a part of the derivative
 
 LAYERS = {
@@ -99,6 +105,7 @@ LAYERS = {
         lambda: z.recurrent(nn.LSTM(6, 5, batch_first=True)),
         z.layer("LSTM"),
         X=z.sequences,
+        refused=LSTM,
     ),
     "bidirectional_lstm_with_dropout": Case(
         lambda: z.recurrent(
@@ -106,6 +113,7 @@ LAYERS = {
         ),
         z.layer("LSTM"),
         X=z.sequences,
+        refused=LSTM,
     ),
     "rnn_cell": Case(lambda: z.cell(nn.RNNCell(6, 5)), z.layer("RNNCell"), X=z.sequences),
     "gru_cell": Case(lambda: z.cell(nn.GRUCell(6, 5)), z.layer("GRUCell"), X=z.sequences),
@@ -201,6 +209,48 @@ LAYERS = {
         literal=False,
         fast=False,
         refused=REENTRANT,
+    ),
+    "reentrant_checkpoint_between_layers": Case(
+        z.checkpointed_between,
+        z.runs_again,
+        literal=False,
+        fast=False,
+        refused=REENTRANT,
+    ),
+    "distances": Case(
+        lambda: z.Apply(
+            lambda m, x: m.head(torch.cdist(m.first(x), m.centers)),
+            first=nn.Linear(5, 8),
+            centers=nn.Parameter(torch.randn(4, 8)),
+            head=z.head(4),
+        ),
+        z.node("Cdist"),
+        literal=False,
+        fast=False,
+        refused=CDIST,
+    ),
+    "hardsigmoid_under_batch_norm": Case(
+        lambda: z.dense(nn.BatchNorm1d(8), nn.Hardsigmoid()),
+        z.node("Hardsigmoid"),
+        literal=False,
+        refused=HARDSIGMOID,
+    ),
+    "learned_quantization": Case(
+        lambda: z.Apply(
+            z.quantized,
+            first=nn.Linear(5, 8),
+            scale=nn.Parameter(torch.tensor([0.1])),
+            zero=nn.Parameter(torch.zeros(1)),
+            head=z.head(8),
+        ),
+        z.node("FakeQuantize"),
+        literal=False,
+        fast=False,
+        smooth=False,
+        refused=FAKE_QUANTIZE,
+    ),
+    "gradient_reversal": Case(
+        lambda: z.custom(z.Reversal), z.node("ReversalBackward"), smooth=False, refused=NO_JVP
     ),
     "function_without_jvp": Case(
         lambda: z.custom(z.Square), z.node("SquareBackward"), refused=NO_JVP

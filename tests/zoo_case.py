@@ -35,6 +35,8 @@ class Case:
         Whether the literal algorithm can run on it.
     fast
         Whether any exact way can that needs no backward pass for each example.
+    smooth
+        Whether its gradient is the slope of its losses, so that differences of them are close.
     refused
         Ways that may refuse it, with the operation (a pattern) that the error must name then.
     tolerance
@@ -50,6 +52,7 @@ class Case:
     train: bool = True
     literal: bool = True
     fast: bool = True
+    smooth: bool = True
     refused: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-5
 

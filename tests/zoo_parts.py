@@ -189,6 +189,18 @@ class SquareOnce(Square):
         return 2 * x.detach() * grad_outputs[0].detach()
 
 
+class Reversal(Square):
+    """x, with a gradient of the other sign, as in training against a discriminator."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:
+        return -grad_outputs[0]
+
+
 def custom(function: type[torch.autograd.Function]) -> Apply:
     return Apply(
         lambda m, x: m.head(function.apply(m.first(x))),  # type: ignore[no-untyped-call]
@@ -204,6 +216,24 @@ def checkpointed(*, reentrant: bool) -> Apply:
 
     block = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 8))
     return Apply(forward, block=block, head=head(8))
+
+
+def checkpointed_between() -> Apply:
+    """A reentrant checkpoint whose input needs a gradient."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        return m.head(checkpoint(m.block, m.first(x), use_reentrant=True))  # type: ignore[no-any-return]
+
+    block = nn.Sequential(nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 8))
+    return Apply(forward, first=nn.Linear(5, 8), block=block, head=head(8))
+
+
+def quantized(m: Any, x: Tensor) -> Tensor:
+    """Quantization whose step is learned."""
+    h = torch._fake_quantize_learnable_per_tensor_affine(
+        m.first(x).float(), m.scale.float(), m.zero.float(), -8, 7, 1.0
+    )
+    return m.head(h.to(x))  # type: ignore[no-any-return]
 
 
 def scripted() -> nn.Module:

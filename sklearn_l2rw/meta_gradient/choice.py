@@ -246,11 +246,3 @@ class Chooser:
 def _possible(trial: Trial) -> list[str]:
     """Names of the ways that are right on a batch."""
     return [name for name in WAYS if first_right(candidates(name), trial)[0]]
-
-
-# Old names, until the training loop has moved to `Chooser`.
-def choose_plan(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, meta_gradient: str
-) -> Chooser:
-    """Chooser for a module."""
-    return Chooser(meta_gradient)

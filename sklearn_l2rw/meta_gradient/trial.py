@@ -169,7 +169,7 @@ class Trial:
         return error <= self.tolerance or self.explained(plan, error)
 
     def explained(self, plan: Plan, error: float) -> bool:
-        """Whether low precision explains an error. It is looked at again: small by chance?"""
+        """Whether low precision explains an error, which more combinations must not show as larger."""
         if not self.low_precision or not error < _LOW_PRECISION_TOLERANCE:
             return False
         return self.error(plan, checks=10) < _LOW_PRECISION_TOLERANCE

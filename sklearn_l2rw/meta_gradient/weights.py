@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from .algorithm import normalize
 from .choice import META_GRADIENTS, Chooser
 from .generators import ALL_STREAMS, GENERATORS
-from .objective import Objective, per_example
+from .objective import Objective
 from .parameters import MetaParameters, select_parameters
 from .state import Saved
-
-__all__ = ["example_weights", "normalize", "per_example"]
 
 # What was found out about modules seen before, by the way that was asked for.
 _choosers: WeakKeyDictionary[nn.Module, dict[str, Chooser]] = WeakKeyDictionary()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_l2rw import example_weights
+from sklearn_l2rw.meta_gradient import ways
 from tests import zoo_parts as z
 from tests.oracle import (
     EXACT_WAYS,
@@ -52,6 +53,8 @@ def test_exact_ways_agree_with_the_oracle(name: str, way: str, dtype: torch.dtyp
 @pytest.mark.parametrize("way", EXACT_WAYS)
 @pytest.mark.parametrize("name", ["mlp", "lenet", "layer_norm", "dropout", "frozen_parameters"])
 def test_every_exact_way_takes_plain_modules(name: str, way: str) -> None:
+    if name == "dropout" and ways.WAYS[way].together:
+        pytest.skip("random numbers, which it does not take")
     weights = example_weights(*build(ZOO[name], torch.float32), meta_gradient=way)
     assert_close(weights, oracle(name), ZOO[name].tolerance)
 
@@ -72,7 +75,7 @@ def test_one_backward_pass_for_each_example_takes_any_module(name: str) -> None:
     assert_close(weights, oracle(name), 1e-9)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", [name for name, case in ZOO.items() if case.smooth])
 def test_finite_differences_are_close(name: str) -> None:
     problem = build(ZOO[name], f64)
     for _ in range(2):
