@@ -5,12 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import torch
 from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils import assert_all_finite
+from skorch.dataset import get_len
 from skorch.utils import data_from_dataset, is_dataset
+from torch import Tensor
+from torch.utils.data import Dataset
 
-from .arrays import to_numpy
-from .checks import check_finite, check_length, check_not_empty, n_rows
-from .inputs import as_inputs
+from ..nested import leaves
+from .arrays import as_inputs, to_numpy
 from .rows import arrays_of, take_rows
 
 
@@ -29,6 +34,8 @@ class Examples(NamedTuple):
         Targets, where they are held in memory.
     n : int
         How many; 0 where a data set has no length.
+    in_dataset : bool
+        Whether X is a data set.
     """
 
     X: Any
@@ -36,20 +43,15 @@ class Examples(NamedTuple):
     inputs: Any
     targets: NDArray[Any] | None
     n: int
-
-    @property
-    def in_dataset(self) -> bool:
-        """Whether X is a data set."""
-        return bool(is_dataset(self.X))
+    in_dataset: bool
 
     def take(self, rows: NDArray[Any]) -> Examples:
-        """Some of the examples; all of them are these themselves."""
-        if len(rows) == self.n:
-            return self
+        """Some of the examples."""
         X, y, inputs, targets = (
             None if part is None else take_rows(part, rows) for part in self[:4]
         )
-        return Examples(X, y, X if not self.in_dataset else inputs, targets, len(rows))
+        inputs = inputs if self.in_dataset else X
+        return Examples(X, y, inputs, targets, len(rows), self.in_dataset)
 
 
 def enter(X: Any, y: Any = None, *, tabular: bool = False, name: str = "X") -> Examples:
@@ -65,7 +67,8 @@ def enter(X: Any, y: Any = None, *, tabular: bool = False, name: str = "X") -> E
         Of X, for error messages.
     """
     y = None if y is None else to_numpy(y)
-    if is_dataset(X):
+    in_dataset = bool(is_dataset(X))
+    if in_dataset:
         inputs, targets = arrays_of(X) or (None, None)
         targets = y if targets is None else to_numpy(targets)
         if targets is None:
@@ -82,4 +85,48 @@ def enter(X: Any, y: Any = None, *, tabular: bool = False, name: str = "X") -> E
         check_finite(inputs, name)
     if name == "X":
         check_length(targets, n)
-    return Examples(X, y, inputs, targets, n)
+    return Examples(X, y, inputs, targets, n, in_dataset)
+
+
+def check_finite(X: Any, name: str) -> None:
+    """Check that no floating array of X, which may hold several, has NaN or infinity."""
+
+    def check(x: Any) -> None:
+        if isinstance(x, Tensor):
+            if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+                raise ValueError(f"Input {name} contains NaN or infinity.")
+        elif sparse.issparse(x) or getattr(getattr(x, "dtype", None), "kind", "") in "fc":
+            assert_all_finite(x, input_name=name)
+
+    try:
+        for x in leaves(X) if isinstance(X, (dict, list, tuple)) else (X,):
+            check(x)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Expected finite numbers. Impute or drop these rows, for instance with "
+            "sklearn.impute.SimpleImputer in a Pipeline."
+        ) from None
+
+
+def n_rows(X: Any) -> int:
+    """Count the examples of inputs or of a data set; one without a length has none to count."""
+    if isinstance(X, Dataset):
+        return len(X) if hasattr(X, "__len__") else 0
+    return int(get_len(X))
+
+
+def check_length(y: Any, n: int) -> None:
+    """Check that there are as many targets as rows, where the targets are known."""
+    if y is not None and n and len(y) != n:
+        raise ValueError(
+            f"X and y differ in length: got {n} rows in X and {len(y)} targets in y, but expected "
+            "one target for each row."
+        )
+
+
+def check_not_empty(X: Any) -> None:
+    """Check that there is something to train on."""
+    if get_len(X) == 0:
+        raise ValueError(
+            "Got X with 0 samples (rows), but expected at least one. Check how it was selected."
+        )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import betabinom
+from torch import Tensor
 
 _ENOUGH = 5  # rows: the extremes of fewer say little
 _LEAST = 0.4  # share between the extremes of the other sample; of shares beside standardised: .34
 _CHANCE = 1e-3  # that so many of one kind are outside by chance
 _AT_MOST = 1000  # values that are counted: more say the same
+_ROWS, _COLUMNS = 1000, 100  # enough to know what is usual
 
 
 def difference(
@@ -50,3 +53,41 @@ def difference(
         if share < _LEAST * part and betabinom.sf(outside - 1, n, 2, m - 1) < _CHANCE:
             return f"{share:.0%} of {of} lie between the least and the greatest of {beside}"
     return None
+
+
+def _some(X: Any) -> NDArray[np.float64] | None:
+    """Return some rows and columns of X, flat; None where X is not one array of numbers."""
+    if not isinstance(X, (np.ndarray, Tensor)) or X.ndim < 2:
+        return None
+    rows = np.asarray(X[:: max(1, len(X) // _ROWS)])
+    if rows.dtype.kind not in "iuf":
+        return None
+    flat = rows.reshape(len(rows), -1)
+    return flat[:, :: max(1, flat.shape[1] // _COLUMNS)].astype(np.float64)
+
+
+def _standardised(rows: NDArray[np.float64]) -> bool:
+    rows = rows[:, np.ptp(rows, axis=0) > 0]
+    return bool(np.allclose([rows.mean(0), rows.std(0) - 1], 0, atol=0.05))
+
+
+def warn_of_unlike(X: Any, X_clean: Any) -> None:
+    """Warn where the features of the clean set plainly do not look like those of X.
+
+    They do not where, in half of the features, few values of one of the two lie between the
+    extremes of the other; see `difference`.
+    """
+    rows, clean = _some(X), _some(X_clean)
+    if rows is None or clean is None:
+        return
+    how = difference(rows, clean, ("a feature's values in X", "those in the clean set"))
+    if how is not None:
+        scaled = "X is standardised, and " if _standardised(rows) else ""
+        warnings.warn(
+            f"The features of the clean set do not look like those of X: {scaled}{how}. Was one of "
+            "them scaled and the other not? Scale both with the same transformer: in a Pipeline, "
+            "fit(X, y, X_val=Xv, y_val=yv) with transform_input=['X_val'], a clean_mask, or a "
+            "number as clean_set does that.",
+            UserWarning,
+            stacklevel=2,
+        )

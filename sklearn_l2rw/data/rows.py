@@ -44,7 +44,8 @@ def _take(x: Any, indices: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x[torch.as_tensor(indices, device=x.device)]
     rows = x[np.asarray(indices)]
-    return torch.as_tensor(for_torch(rows.toarray() if hasattr(rows, "toarray") else rows))
+    rows = rows.toarray() if hasattr(rows, "toarray") else rows
+    return torch.as_tensor(rows if rows.dtype.isnative else for_torch(rows))
 
 
 def _moved(x: Any, device: str | torch.device) -> Any:
@@ -64,7 +65,9 @@ class Rows(Dataset[Any]):
         return len(self.y)
 
     def __getitem__(self, indices: Sequence[int]) -> tuple[Any, Tensor]:
-        return map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
+        if isinstance(self.X, (dict, list)):
+            return map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
+        return _take(self.X, indices), _take(self.y, indices)
 
     def to(self, device: str | torch.device) -> Rows:
         """Copy to an accelerator, if all of it fits there."""
@@ -93,8 +96,10 @@ def arrays_of(dataset: Any) -> tuple[Any, Any] | None:
         return detached(dataset.tensors[0]), dataset.tensors[1].detach()
     if type(dataset) is not SkorchDataset:
         return None
-    X = dataset.X
-    y = None if dataset.y is None else to_numpy(dataset.y)
+    X, y = dataset.X, dataset.y
+    y = y if y is None or isinstance(y, np.ndarray) else to_numpy(y)
+    if isinstance(X, np.ndarray):
+        return X, y
     return (detached(X), y) if all(_is_array(x) for x in leaves(X)) else None
 
 
@@ -116,13 +121,18 @@ def take_rows(X: Any, indices: NDArray[np.int64]) -> Any:
 
 def batch_loader(
     rows: Rows,
+    device: str | torch.device,
     generator: torch.Generator | None,
     *,
     batch_size: int,
     shuffle: bool = False,
     drop_last: bool = False,
 ) -> DataLoader[Any]:
-    """Loader of whole batches and the numbers of their rows; None for the global generator."""
+    """Loader of whole batches, from a device, and the numbers of their rows.
+
+    Orders are drawn from the global generator where that is None.
+    """
+    rows = rows.to(device)
     order: Sampler[int]
     order = RandomSampler(rows, generator=generator) if shuffle else SequentialSampler(rows)
     batches = BatchSampler(order, batch_size, drop_last)

@@ -13,10 +13,8 @@ from .arrays import to_numpy
 Weight = NDArray[np.float64]
 
 
-def check_sample_weight(sample_weight: Any, n_rows: int) -> Weight | None:
-    """Check `sample_weight`: None, or n_rows numbers that are not negative, and not all 0."""
-    if sample_weight is None:
-        return None
+def check_sample_weight(sample_weight: Any, n_rows: int) -> Weight:
+    """Check `sample_weight`: n_rows numbers that are not negative, and not all 0."""
     weight = to_numpy(sample_weight).astype(np.float64)
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
@@ -39,9 +37,9 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Weight | None:
     return weight
 
 
-def mean_one(weight: Weight | None) -> NDArray[np.float32] | None:
+def mean_one(weight: Weight) -> NDArray[np.float32] | None:
     """Weights whose mean is 1; None where they say nothing."""
-    if weight is None or (weight == weight[0]).all():
+    if (weight == weight[0]).all():
         return None
     scaled: NDArray[np.float32] = (weight / weight.mean()).astype(np.float32)
     return scaled

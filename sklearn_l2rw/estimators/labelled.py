@@ -32,6 +32,3 @@ class Labelled(Net):
             )
         classes: NDArray[Any] = self.targets_.classes
         return classes
-
-    def check_data(self, X: Any, y: Any) -> None:
-        """Do nothing: `fit` has checked the data before."""

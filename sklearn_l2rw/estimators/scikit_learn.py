@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,7 @@ def _kept_privately(name: str) -> property:
     skorch sets it in the constructor, which scikit-learn allows for parameters alone.
     """
     key = "_" + name
-
-    def get(self: Any) -> Any:
-        if key not in vars(self):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return vars(self)[key]
-
-    def set_(self: Any, value: Any) -> None:
-        vars(self)[key] = value
-
-    return property(get, set_)
+    return property(attrgetter(key), lambda self, value: self.__dict__.__setitem__(key, value))
 
 
 def _shown(value: Any) -> str:
@@ -114,22 +106,17 @@ class Citizen(Net):
     # -- the module -------------------------------------------------------------------------
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: Any) -> Any:
-        """Make a component; without a module, an `MLP`."""
-        chosen = MLP if instance_or_cls is None else instance_or_cls
-        return super().initialized_instance(chosen, kwargs)
-
-    def get_params_for(self, prefix: str) -> dict[str, Any]:
-        """Parameters of a component; a module gets the sizes that it asks for."""
-        params: dict[str, Any] = super().get_params_for(prefix)
-        if prefix != "module":
-            return params
+        """Make a component; a module, by default an `MLP`, gets the sizes that it asks for."""
+        if instance_or_cls is not None and instance_or_cls is not self.module:
+            return super().initialized_instance(instance_or_cls, kwargs)
+        module = MLP if instance_or_cls is None else instance_or_cls
         n_outputs = getattr(getattr(self, "targets_", None), "n_outputs", None)
         sizes = {
             "n_features": getattr(self, "n_features_in_", None),
             "n_outputs": n_outputs,
             "n_classes": n_outputs,
         }
-        return fill_sizes(MLP if self.module is None else self.module, params, sizes)
+        return super().initialized_instance(module, fill_sizes(module, kwargs, sizes))
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -10,9 +10,9 @@ from sklearn.base import is_regressor
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.checks import check_length
-from ..targets.checks import check_known, check_labels
-from ..targets.encoder import Encoder
+from ..data.examples import check_length
+from ..targets.checks import check_labels
+from ..targets.labels import Encoder
 from .fitted import recorded
 
 _METHODS = ("probability", "weight", "both")
@@ -100,7 +100,7 @@ def rank_label_errors(
     proba = _probabilities(estimator, X)
     check_length(labels, len(proba))
     encoder = Encoder(np.asarray(estimator.classes_))
-    check_known(labels, encoder, "y")
+    encoder.check(labels, "y")
     codes = encoder.encode(labels).numpy()
     scores = 1 - proba[np.arange(len(codes)), codes]
     if method != "probability":

@@ -13,7 +13,6 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from torch import Tensor, nn
 
 from ..data.arrays import to_numpy
-from .encoder import Encoder
 
 
 def _is_missing(label: Any) -> bool:
@@ -27,7 +26,7 @@ def _is_missing(label: Any) -> bool:
 
 def check_labels(y: Any, name: str, *, warn: bool = True) -> NDArray[Any]:
     """Labels as an array of shape (n,), with no label missing; `warn` of a column of them."""
-    labels = to_numpy(y)
+    labels = y if isinstance(y, np.ndarray) else to_numpy(y)
     if labels.dtype.kind == "O":
         n_missing = sum(_is_missing(label) for label in labels.flat)
         if n_missing:
@@ -57,19 +56,6 @@ def check_classes(classes: Any) -> None:
         raise ValueError(
             f"Got classes={labels.tolist()} with {names[counts > 1].tolist()} more than once, but "
             "expected each label once. Remove the duplicates."
-        )
-
-
-def check_known(labels: Any, encoder: Encoder, name: str) -> None:
-    """Check that labels are among the classes."""
-    unknown = encoder.unknown(labels)
-    if len(unknown):
-        raise ValueError(
-            f"Got labels {unknown.tolist()} in {name} that are not among the classes "
-            f"{encoder.classes.tolist()} of y. Correct them, or name all classes with `classes` "
-            "(a parameter of L2RWClassifier and of `partial_fit`). "
-            "A meta-estimator that encodes y, such as VotingClassifier, does not encode a "
-            "clean_set in the constructor: give it a number, or a clean_mask."
         )
 
 

@@ -18,6 +18,8 @@ from .targets import Targets
 class Indicators(Targets):
     """A column for each label: 1 for the examples that have it."""
 
+    reshapes = True
+
     def learn(self, y: Any, *, in_dataset: bool, before: Any = None, classes: Any = None) -> Any:
         """Check indicators, and learn how many labels there are."""
         if y is None and in_dataset:

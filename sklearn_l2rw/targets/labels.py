@@ -1,4 +1,8 @@
-"""One label for each example: y as users have it, codes for the loss."""
+"""One label for each example: users speak of labels, the loss of the codes 0 .. n_classes - 1.
+
+Data sets hold labels. They become codes between the iterator and the loss, and nowhere else, so
+whatever compares with y (scorers, splitters, callbacks) sees labels.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,46 @@ from torch import Tensor
 
 from ..data.arrays import to_numpy
 from ..data.sample_weight import Weight
-from .checks import check_classes, check_known, check_labels, check_output, warn_of_lacking
+from .checks import check_classes, check_labels, check_output, warn_of_lacking
 from .class_weight import with_class_weight
-from .encoder import Encoder
 from .numbers import like_output
 from .targets import Targets
+
+
+class Encoder:
+    """Codes of labels: the position of each in ``classes``, which are unique."""
+
+    def __init__(self, classes: NDArray[Any]) -> None:
+        self.classes = classes
+        self._order = np.argsort(classes)
+        self.identity = bool(
+            classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
+        )
+
+    def check(self, labels: NDArray[Any], name: str) -> None:
+        """Check that labels are among the classes."""
+        unknown = np.setdiff1d(labels, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"Got labels {unknown.tolist()} in {name} that are not among the classes "
+                f"{self.classes.tolist()} of y. Correct them, or name all classes with `classes` "
+                "(a parameter of L2RWClassifier and of `partial_fit`). "
+                "A meta-estimator that encodes y, such as VotingClassifier, does not encode a "
+                "clean_set in the constructor: give it a number, or a clean_mask."
+            )
+
+    def encode(self, y: Any) -> Tensor:
+        """Codes of known labels, int64, in the shape of y."""
+        if self.identity and isinstance(y, Tensor):
+            return y.to(torch.int64)
+        labels = y if isinstance(y, np.ndarray) else to_numpy(y)
+        if not self.identity:
+            labels = self._order[np.searchsorted(self.classes, labels, sorter=self._order)]
+        return torch.as_tensor(labels.astype(np.int64))
+
+    def decode(self, codes: Any) -> NDArray[Any]:
+        """Labels of integer codes."""
+        return np.asarray(self.classes[to_numpy(codes).astype(np.int64)])
 
 
 class Labels(Targets):
@@ -60,7 +99,8 @@ class Labels(Targets):
 
     def learn(self, y: Any, *, in_dataset: bool, before: Any = None, classes: Any = None) -> Any:
         """Check labels, and learn the classes."""
-        check_classes(self.named)
+        if self.named is not None:
+            check_classes(self.named)
         if y is None and not in_dataset:
             raise ValueError(
                 f"Got y=None, but expected labels: {self.owner} requires y to be passed, "
@@ -75,8 +115,9 @@ class Labels(Targets):
         elif y is not None and self.learned is None:
             self.learned = np.unique(y)
         self.encoder = Encoder(self.classes)
+        self.decodes = not self.encoder.identity
         if y is not None:
-            check_known(y, self.encoder, "y")
+            self.encoder.check(y, "y")
         return y
 
     def _learn_named(self, classes: NDArray[Any]) -> None:
@@ -90,7 +131,7 @@ class Labels(Targets):
     def check_clean(self, y_clean: Any, y: Any) -> Any:
         """Check that labels of the clean set are among the classes; warn of classes it lacks."""
         y_clean = check_labels(y_clean, "yv of the clean_set", warn=False)
-        check_known(y_clean, self.encoder, "the clean_set")
+        self.encoder.check(y_clean, "the clean_set")
         warn_of_lacking(y_clean, self.classes if y is None else y)
         return y_clean
 
@@ -116,6 +157,8 @@ class Labels(Targets):
 
     def weight(self, sample_weight: Weight | None, y: Any) -> Weight | None:
         """Multiply weights of examples by those of their classes."""
+        if self.class_weight is None:
+            return sample_weight
         return with_class_weight(sample_weight, self.class_weight, y, self.classes)
 
     def classes_of(self, y: Any) -> NDArray[Any] | None:
@@ -129,20 +172,14 @@ class Labels(Targets):
 
     def encode_checked(self, y: Any) -> Tensor:
         """Codes of labels, after a look whether they are among the classes."""
-        check_known(
-            np.atleast_1d(to_numpy(y)), self.encoder, "a Dataset (X, the clean_set, a train_split)"
-        )
+        source = "a Dataset (X, the clean_set, a train_split)"
+        self.encoder.check(np.atleast_1d(to_numpy(y)), source)
         return self.encode(y)
 
     def encode_item(self, y: Any) -> Tensor:
         """Code of one label, which may come as an array of one."""
         codes = self.encode_checked(y)
         return codes.reshape(()) if codes.numel() == 1 else codes
-
-    @property
-    def decodes(self) -> bool:  # type: ignore[override]
-        """Whether labels are other than codes."""
-        return not self.encoder.identity
 
     def decode(self, codes: Any) -> Any:
         """Labels of codes."""
@@ -159,6 +196,8 @@ class Labels(Targets):
 
 class OneLogit(Labels):
     """Labels of two classes, for a module that returns the logit of the second."""
+
+    reshapes = True
 
     n_outputs = 1
 

@@ -22,6 +22,8 @@ _RIGHT = 0.25  # share of y, at least, that is right: the rest may be wrong by a
 class Numbers(Targets):
     """Targets of a regression."""
 
+    reshapes = True
+
     #: Whether y has one dimension, as predictions then have.
     flat = False
 

@@ -96,6 +96,9 @@ class Targets:
         """Stand for y where it plays no part, as in prediction."""
         return self.encode(y)
 
+    #: Whether `like_output` changes anything.
+    reshapes = False
+
     def like_output(self, y_true: Any, output: Any) -> Any:
         """Targets in the shape and precision that a loss compares with an output."""
         return y_true

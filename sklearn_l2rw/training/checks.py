@@ -1,4 +1,4 @@
-"""Checks of the constructor's parameters, and of what training came to."""
+"""Checks of an estimator: its parameters, the columns of X, what training came to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import torch
+from sklearn.utils.validation import validate_data
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from ..data.arrays import is_table
 from ..meta_gradient.choice import META_GRADIENTS
 
 
@@ -90,3 +92,18 @@ def check_trained(net: Any) -> None:
             "gradients (max_grad_norm), or look for a module or criterion that divides by or "
             "takes the logarithm of 0."
         )
+
+
+def check_features(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Learn number and names of features from a table, or compare X with what was learned."""
+    if reset:
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+    if is_table(X) and (reset or hasattr(estimator, "n_features_in_")):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def check_names(estimator: Any, X: Any) -> None:
+    """Compare the names of columns with those learned, where X has names."""
+    if hasattr(X, "columns"):
+        check_features(estimator, X, reset=False)

@@ -12,31 +12,36 @@ import torch
 from numpy.typing import NDArray
 from skorch.utils import is_dataset
 
-from ..data.batches import Batch
-from ..data.checks import check_clean_form, check_clean_lengths, check_same_features, row_shapes
-from ..data.clean_sources import (
+from ..data.arrays import stack_rows
+from ..data.clean_set import (
     FitArguments,
     Mask,
+    check_clean_form,
+    check_clean_lengths,
     check_mask,
+    check_same_features,
     check_some_of_each,
     given_examples,
     is_number,
     split_off,
 )
 from ..data.examples import Examples, enter
-from ..data.features import check_features, check_names, warn_of_unlike
-from ..data.inputs import stack_rows
+from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
-from .checks import check_copyable, check_parameters, check_trained
+from .checks import (
+    check_copyable,
+    check_features,
+    check_names,
+    check_parameters,
+    check_trained,
+)
 from .fit_state import Fit
 from .net import Net
 from .recording import WeightRecord
 from .rollback import rollback
 from .seeding import draw_seed, seeded
-
-_WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
 class Fitting(Net):
@@ -135,6 +140,9 @@ class Fitting(Net):
             examples = self._begin(X, y, arguments, keep=keep, reuse=keep, classes=classes)
             return super().partial_fit(examples.X, examples.y, classes=classes, **fit_params)
 
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Do nothing: data are checked when they come in."""
+
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> Any:
         """Loop of a fit; see :meth:`skorch.NeuralNet.fit_loop`."""
         self._needs_fit("fit_loop")
@@ -191,12 +199,16 @@ class Fitting(Net):
         examples = examples._replace(
             y=examples.y if examples.in_dataset else checked, targets=checked
         )
-        weight = check_sample_weight(arguments.sample_weight, examples.n)
+        weight = None
+        if arguments.sample_weight is not None:
+            weight = check_sample_weight(arguments.sample_weight, examples.n)
         trained = self._take_clean(given, examples, weight, arguments, reuse=reuse)
         rows = np.flatnonzero(trained)
         if len(rows) < examples.n and weight is not None:
             weight = weight[rows]
-        n_rows, examples = examples.n, examples.take(rows)
+        n_rows = examples.n
+        if len(rows) < n_rows:
+            examples = examples.take(rows)
         clean = self._enter_clean(examples)
         weights = (
             self.targets_.weight(weight, examples.targets),
@@ -259,7 +271,7 @@ class Fitting(Net):
             clean = enter(X, given[1], name=name)
             check_clean_lengths(clean.n, clean.y)
         if examples.inputs is not None and clean.inputs is not None:
-            check_same_features(row_shapes(examples.inputs), clean.inputs)
+            check_same_features(examples.inputs, clean.inputs)
             if not clean.in_dataset and hasattr(self, "feature_names_in_"):
                 check_names(self, given[0])
             warn_of_unlike(examples.inputs, clean.inputs)
@@ -272,7 +284,9 @@ class Fitting(Net):
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Make a data set of X and y; see :meth:`skorch.NeuralNet.get_dataset`."""
-        if not is_dataset(X) and not (self._fit is not None and self._fit.has(X)):
+        fit = self._fit
+        entered = fit is not None and (X is fit.examples.X or X is fit.clean.X)
+        if not entered and not is_dataset(X):
             given, X, y, *_ = X, *enter(X, y, tabular=self.module is None)
             check_features(self, given if hasattr(given, "columns") else X, reset=False)
         return super().get_dataset(X, y)
@@ -323,14 +337,6 @@ class Fitting(Net):
         """Begin a new history: a failed fit gives the old one back."""
         self.history_ = None
         return super().initialize_history()
-
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call a callback method; callbacks see labels where the loss sees codes."""
-        if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
-            batch = cb_kwargs["batch"]
-            known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
-            cb_kwargs["batch"] = Batch(batch[0], self.targets_.decode(batch[1]), *known)
-        super().notify(method_name, **cb_kwargs)
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()

@@ -30,6 +30,8 @@ class Fit:
         Weights by row; None where they are not kept.
     """
 
+    health: HealthCheck  # since training began
+
     def __init__(
         self,
         n_rows: int,
@@ -43,7 +45,7 @@ class Fit:
         self.rows = rows
         self.examples = examples
         self.clean = clean
-        self.weight, self.clean_weight = map(mean_one, weights)
+        self.weight, self.clean_weight = (None if w is None else mean_one(w) for w in weights)
         self.record = record
         self.base: Any = None  # data set of all rows, before it is split
         self.dataset: Any = None  # what is left of it to train on; None once it is iterated over
@@ -52,8 +54,3 @@ class Fit:
         )
         self.clips_itself = False  # a callback of the user's bounds the update
         self.log: EpochLog | None = None  # of the epoch that is under way
-        self.health = HealthCheck()
-
-    def has(self, X: Any) -> bool:
-        """Whether X has come in through the door already."""
-        return X is self.examples.X or X is self.clean.X

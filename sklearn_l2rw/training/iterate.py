@@ -1,4 +1,4 @@
-"""What a skorch net iterates over, and how it calls its module."""
+"""What a skorch net iterates over, and how it calls its module and its criterion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Iterating(Net):
         in_order = not isinstance(dataset, IterableDataset)
         positions = positions_in(dataset, fit.base) if in_order else None
         if rows is not None:
-            loader = self._row_loader(rows.to(self.device), "iterator_train")
+            loader = self._row_loader(rows, "iterator_train", self.device)
         elif self.iterator_train is DataLoader and in_order:
             coded = encoded(dataset, self.targets_.encode_item)
             loader = super().get_iterator(Numbered(coded), training)
@@ -79,14 +79,14 @@ class Iterating(Net):
         known = set(self._options(prefix)) <= _ROW_LOADER_OPTIONS
         return as_rows(dataset, encode) if getattr(self, prefix) is DataLoader and known else None
 
-    def _row_loader(self, rows: Any, prefix: str) -> Any:
+    def _row_loader(self, rows: Any, prefix: str, device: Any = "cpu") -> Any:
         options = self._options(prefix)
         if options["batch_size"] == -1:
             options["batch_size"] = len(rows)
         # A DataLoader draws a seed for its workers: in a fit from where skorch's would, but
         # prediction has no need to touch the global generator.
         generator = torch.Generator() if self._fit is None else None
-        return batch_loader(rows, generator, **options)
+        return batch_loader(rows, device, generator, **options)
 
     def evaluation_step(self, batch: Any, training: bool = False) -> Any:
         """Output for a batch, in a precision that NumPy has."""
@@ -97,6 +97,9 @@ class Iterating(Net):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module, to floats where it cannot take integers."""
+        floats = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
+        if isinstance(x, Tensor) and x.dtype == next(floats, None):  # nothing to cast
+            return super().infer(x, **fit_params)
         x = cast_floats(x, self.module_)
         if not has_integers(x):
             return super().infer(x, **fit_params)
@@ -112,3 +115,11 @@ class Iterating(Net):
         if self._fit is not None:
             self.integers_are_floats_ = True
         return output
+
+    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
+        """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""
+        first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+        if getattr(self, "targets_", None) is not None and self.targets_.reshapes:
+            y_true = self.targets_.like_output(y_true, first)
+        loss = super().get_loss(first, y_true, X=X, training=training)
+        return loss if training or loss.ndim == 0 else loss.mean()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -26,20 +25,6 @@ class Step(NamedTuple):
     loss: Tensor
     output: Any
     clean_loss: Tensor
-
-
-@contextmanager
-def _unreduced(criterion: Any) -> Iterator[None]:
-    """Let a criterion return one loss for each example."""
-    if not hasattr(criterion, "reduction"):
-        yield
-        return
-    reduction = criterion.reduction
-    criterion.reduction = "none"
-    try:
-        yield
-    finally:
-        criterion.reduction = reduction
 
 
 class NetObjective(nn.Module):
@@ -69,11 +54,25 @@ class NetObjective(nn.Module):
     def forward(self, batch: Any) -> tuple[Tensor, Any]:
         """Losses (n,), and what the module puts out."""
         X, y, *weight = batch
-        output = self.net.infer(own(X), **self.fit_params)
-        with _unreduced(self.net.criterion_):
-            losses = self.net.get_loss(output, y, X=X, training=True)
-        losses = per_example(losses, get_len(X))
+        # a module may write into its input
+        X = X.detach().clone() if isinstance(X, Tensor) else own(X)
+        output = self.net.infer(X, **self.fit_params)
+        losses = self._losses(output, y, X)
+        if losses.ndim != 1 or len(losses) != len(y):
+            losses = per_example(losses, get_len(X))
         return losses * weight[0] if weight else losses, output
+
+    def _losses(self, output: Any, y: Any, X: Any) -> Any:
+        """One loss for each example, of a criterion that may reduce them otherwise."""
+        criterion = self.net.criterion_
+        reduction = getattr(criterion, "reduction", None)
+        if reduction is None:
+            return self.net.get_loss(output, y, X=X, training=True)
+        criterion.reduction = "none"
+        try:
+            return self.net.get_loss(output, y, X=X, training=True)
+        finally:
+            criterion.reduction = reduction
 
 
 def _components(net: Any) -> dict[str, Any]:

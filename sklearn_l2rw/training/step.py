@@ -24,6 +24,7 @@ from .health import HealthCheck
 from .net import Net
 from .reweighting import NetObjective, Reweighting
 
+_WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _COUNTS = 0.01  # of what the mean example counts
 
 
@@ -35,7 +36,7 @@ class Stepping(Net):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Weigh the batch's examples (Algorithm 1, lines 4 to 10) and differentiate."""
-        fit = self._needs_fit("train_step")
+        fit = self._fit or self._needs_fit("train_step")
         self._set_training(True)
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
             fit.reweighting = self._reweighting(fit, fit_params)
@@ -51,7 +52,8 @@ class Stepping(Net):
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        fit = self._needs_fit("on_grad_computed")
+        fit = self._fit
+        assert fit is not None  # train_step_single has looked
         if self.max_grad_norm is not None and not fit.clips_itself:
             clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
 
@@ -100,20 +102,20 @@ class Stepping(Net):
         self.targets_.check_output(first, self.criterion_)
         self._set_training(True)
 
-    def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
-        """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""
-        first = y_pred[0] if isinstance(y_pred, tuple) else y_pred
-        if hasattr(self, "targets_"):
-            y_true = self.targets_.like_output(y_true, first)
-        loss = super().get_loss(first, y_true, X=X, training=training)
-        return loss if training or loss.ndim == 0 else loss.mean()
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call a callback method; callbacks see labels where the loss sees codes."""
+        if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
+            batch = cb_kwargs["batch"]
+            known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
+            cb_kwargs["batch"] = Batch(batch[0], self.targets_.decode(batch[1]), *known)
+        super().notify(method_name, **cb_kwargs)
 
     # -- what is kept -----------------------------------------------------------------------
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Begin to watch the health of training."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
-        fit = self._needs_fit("on_train_begin")
+        fit = self._fit or self._needs_fit("on_train_begin")
         fit.health = HealthCheck(self.history)
         check_callbacks(self)
         callbacks = (callback for _, callback in self.callbacks_)
@@ -122,7 +124,7 @@ class Stepping(Net):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Begin a log."""
         super().on_epoch_begin(net, **kwargs)
-        self._needs_fit("on_epoch_begin").log = EpochLog()
+        (self._fit or self._needs_fit("on_epoch_begin")).log = EpochLog()
 
     def on_batch_end(
         self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any

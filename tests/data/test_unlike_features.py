@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_l2rw import L2RWClassifier
-from sklearn_l2rw.data.features import warn_of_unlike
+from sklearn_l2rw.data.likeness import warn_of_unlike
 
 QUICK: dict[str, Any] = {"max_epochs": 2, "random_state": 0, "verbose": 0}
 TABLES = {

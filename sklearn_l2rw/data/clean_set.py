@@ -1,15 +1,24 @@
-"""Where the clean set comes from: given as it is, or taken out of the training rows."""
+"""Which examples are the clean set: given as they are, or taken out of the training rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from ..nested import map_leaves
 
 Mask = NDArray[np.bool_]
+
+CLEAN_SET_FORMS = (
+    "a pair (Xv, yv) of examples whose labels you trust, a torch Dataset of them, or a number or "
+    "share of rows to split off from X"
+)
 
 
 class FitArguments(NamedTuple):
@@ -151,3 +160,82 @@ def split_off(clean_set: Any, groups: NDArray[Any], seed: int) -> Mask:
         rows = np.flatnonzero(codes == code)
         chosen[rows[torch.randperm(len(rows), generator=random)[:n].numpy()]] = True
     return chosen
+
+
+def check_clean_form(clean_set: Any) -> None:
+    """Check that the clean set is a pair of examples and labels, or a data set with a length."""
+    if clean_set is None:
+        raise ValueError(
+            f"Got clean_set=None, but L2RW learns its weights from a clean set. Set clean_set to "
+            f"{CLEAN_SET_FORMS}; or give `fit` X_val and y_val, or clean_mask."
+        )
+    if isinstance(clean_set, Dataset) and hasattr(clean_set, "__len__"):
+        check_clean_length(len(clean_set))
+    elif isinstance(clean_set, Sequence) and not isinstance(clean_set, str):
+        _check_pair(clean_set)
+    else:
+        lacks = " without a length" if isinstance(clean_set, Dataset) else ""
+        raise TypeError(
+            f"Got clean_set of type {type(clean_set).__name__}{lacks}, but expected "
+            f"{CLEAN_SET_FORMS}."
+        )
+
+
+def _check_pair(clean_set: Sequence[Any]) -> None:
+    if len(clean_set) and all(_is_example(item) for item in clean_set):
+        raise TypeError(
+            f"Got a clean_set of {len(clean_set)} pairs (x, y), one for each example, but expected "
+            f"{CLEAN_SET_FORMS}. Join them: Xv, yv = (np.stack(part) for part in zip(*pairs))."
+        )
+    plural = "" if len(clean_set) == 1 else "s"
+    if len(clean_set) != 2:
+        raise ValueError(
+            f"Got a clean_set of {len(clean_set)} element{plural}, but expected {CLEAN_SET_FORMS}."
+        )
+    X, y = clean_set
+    if X is None or np.ndim(y) == 0:
+        kinds = " and ".join("None" if x is None else type(x).__name__ for x in clean_set)
+        raise TypeError(
+            f"Got a clean_set of {kinds} for Xv and yv, but expected {CLEAN_SET_FORMS}."
+        )
+
+
+def _is_example(item: Any) -> bool:
+    is_pair = isinstance(item, (tuple, list)) and len(item) == 2
+    return is_pair and np.ndim(item[0]) > 0 and np.ndim(item[1]) == 0
+
+
+def check_clean_lengths(n: int, y: Any) -> None:
+    """Check that the clean set has some examples, and a label for each."""
+    if len(y) != n:
+        raise ValueError(
+            f"Got a clean_set with {n} rows in Xv and {len(y)} labels in yv, but expected one "
+            "label for each row."
+        )
+    check_clean_length(n)
+
+
+def check_clean_length(n: int) -> None:
+    """Check that the clean set has some examples."""
+    if n == 0:
+        raise ValueError(
+            "Got an empty clean_set, but expected at least one example. A few for each class, "
+            "whose labels were checked by hand, are enough to start with."
+        )
+
+
+def check_same_features(X: Any, X_clean: Any) -> None:
+    """Check that rows of the clean set have the shapes of those of X."""
+    expected, got = _row_shapes(X), _row_shapes(X_clean)
+    if got != expected:
+        raise ValueError(
+            f"Got a clean_set whose rows have shape {got}, but those of X have shape {expected}. "
+            "Apply the same preprocessing to both."
+        )
+
+
+def _row_shapes(X: Any) -> Any:
+    """Shapes of the rows of X, as nested as X is."""
+    if isinstance(X, (dict, list, tuple)):
+        return map_leaves(_row_shapes, X)
+    return tuple(np.shape(X)[1:])
