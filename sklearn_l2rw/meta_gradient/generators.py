@@ -50,19 +50,30 @@ class Watch(TorchDispatchMode):
         self.draws = False
         self.decides = False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to be skipped by it, torch would load its compiler
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         """Run an operation, and look at what it did."""
         self.decides |= torch.Tag.data_dependent_output in func.tags
-        if self.draws or torch.Tag.nondeterministic_seeded not in func.tags:
-            return func(*args, **(kwargs or {}))
-        before = torch.get_rng_state()
-        found = func(*args, **(kwargs or {}))
-        # Fused attention is said to draw, and does not without dropout.
-        moved = not torch.equal(before, torch.get_rng_state())
-        self.draws = moved or torch.cuda.is_initialized()
-        return found
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.draws |= not _leaves_generator_alone(func, args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+
+def _leaves_generator_alone(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation that may draw does not: fused attention without dropout, say.
+
+    It is read off the arguments: the generator itself may be moved by another thread meanwhile.
+    """
+    names = [argument.name for argument in func._schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    return given.get("generator") is not None or any(
+        name in names and not given.get(name) for name in ("dropout_p", "dropout")
+    )
 
 
 def hides_operations(module: nn.Module) -> bool:
