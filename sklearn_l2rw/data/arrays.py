@@ -62,6 +62,8 @@ def several(X: Any) -> bool:
 def _as_array(x: Any, *, tabular: bool = False) -> Any:
     if isinstance(x, Tensor):
         return numpy_knows(x.detach())
+    if type(x) is np.ndarray and x.dtype.kind in "fiu" and (x.ndim == 2 and x.shape[1]):
+        return for_torch(x)  # there is nothing to convert
     array = check_array(
         x,
         accept_sparse="csr",

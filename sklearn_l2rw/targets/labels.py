@@ -106,10 +106,11 @@ class Labels(Targets):
                 f"Got y=None, but expected labels: {self.owner} requires y to be passed, "
                 "but the target y is None."
             )
+        self.learned = None if before is None else before.learned
         if y is not None:
             y = check_labels(y, "y")
-            check_classification_targets(y)
-        self.learned = None if before is None else before.learned
+            if self.learned is None:  # else labels have to be among those
+                check_classification_targets(y)
         if classes is not None:
             self._learn_named(np.unique(check_labels(classes, "classes")))
         elif y is not None and self.learned is None:

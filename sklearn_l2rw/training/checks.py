@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -86,7 +87,7 @@ def check_trained(net: Any) -> None:
         if p.requires_grad and p.is_floating_point() and not is_lazy(p)
     ]
     norms = torch._foreach_norm(floats) if floats else ()
-    if not all(bool(torch.isfinite(norm)) for norm in norms):
+    if not math.isfinite(sum(norm.item() for norm in norms)):
         raise ValueError(
             "The parameters are not finite after the last step. Lower lr, keep the clipping of "
             "gradients (max_grad_norm), or look for a module or criterion that divides by or "

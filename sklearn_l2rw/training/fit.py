@@ -209,7 +209,7 @@ class Fitting(Net):
         n_rows = examples.n
         if len(rows) < n_rows:
             examples = examples.take(rows)
-        clean = self._enter_clean(examples)
+        clean = self._enter_clean(examples, keep=keep)
         weights = (
             self.targets_.weight(weight, examples.targets),
             self.targets_.weight(self.clean_sample_weight_, clean.targets),
@@ -260,7 +260,7 @@ class Fitting(Net):
         mask[counts] = split_off(self.clean_set, groups, seed)
         return mask
 
-    def _enter_clean(self, examples: Examples) -> Examples:
+    def _enter_clean(self, examples: Examples, *, keep: bool) -> Examples:
         """Let the clean set in, and check it against X and y, as far as both are in memory."""
         given = self.clean_set_
         name = "X of the clean_set"
@@ -274,7 +274,8 @@ class Fitting(Net):
             check_same_features(examples.inputs, clean.inputs)
             if not clean.in_dataset and hasattr(self, "feature_names_in_"):
                 check_names(self, given[0])
-            warn_of_unlike(examples.inputs, clean.inputs)
+            if not keep:  # of the first rows, not of every chunk of a stream
+                warn_of_unlike(examples.inputs, clean.inputs)
         if clean.targets is None:
             return clean
         targets = self.targets_.check_clean(clean.targets, examples.targets)

@@ -16,7 +16,18 @@ def _states(net: NeuralNet) -> dict[str, dict[str, Any]]:
     names = [*net._modules, *net._criteria, *net._optimizers]
     holders: dict[str, Any] = {name: getattr(net, name + "_", None) for name in names}
     states = {name: holder.state_dict() for name, holder in holders.items() if _has_state(holder)}
-    return {name: copy.deepcopy(state) for name, state in states.items()}
+    return {name: _copied(state) for name, state in states.items()}
+
+
+def _copied(state: Any) -> Any:
+    """Copy of a state dict; `copy.deepcopy` takes ten times as long on tensors."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().clone()
+    if isinstance(state, Mapping):
+        return {key: _copied(value) for key, value in state.items()}
+    if type(state) in (list, tuple):
+        return type(state)(map(_copied, state))
+    return state if state is None or isinstance(state, (int, float, str)) else copy.deepcopy(state)
 
 
 def _has_state(holder: Any) -> bool:
