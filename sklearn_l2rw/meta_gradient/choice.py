@@ -22,7 +22,7 @@ from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_fr
 from .gradients import Parameters
 from .signature import signature
 from .state import Saved, no_trace, perturbed
-from .trial import Given, Plan, Trial
+from .trial import Given, Plan, Trial, has_backward_hooks
 from .ways import WAYS, weighed
 
 _logger = logging.getLogger("sklearn_l2rw")
@@ -35,18 +35,19 @@ REFUSALS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
 _NOISE = 0.01  # of the parameters in a trial
 _RARER = 8  # each look at a plan comes after so many times the steps of the one before
 
-Situation = tuple[tuple[bool, ...], frozenset[str]]
+Situation = tuple[tuple[Any, ...], frozenset[str]]
 
 
-def situation(objective: nn.Module) -> tuple[bool, ...]:
-    """What a way is chosen for: which modules train, and which parameters are learned.
+def situation(modules: list[nn.Module]) -> tuple[Any, ...]:
+    """What a way is chosen for: which modules train, what is learned, whether there are hooks.
 
     Callbacks freeze and thaw layers, and a way that is right for some may be wrong for others.
     """
-    return (
-        *(m.training for m in objective.modules()),
-        *(p.requires_grad for p in objective.parameters()),
-    )
+    found: list[Any] = [has_backward_hooks(modules)]
+    for m in modules:
+        found.append(m.training)
+        found += [p is not None and p.requires_grad for p in m._parameters.values()]
+    return tuple(found)
 
 
 def candidates(meta_gradient: str) -> list[Plan]:
@@ -122,9 +123,10 @@ class Chooser:
     ) -> Weighed:
         """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
         given = Given(objective, batch, clean_batch, parameters)
-        now = situation(objective), frozenset(parameters)
+        modules = list(objective.modules())
+        now = situation(modules), frozenset(parameters)
         plan, looks = self._plans.get(now), 0
-        before = Saved(objective, ALL_STREAMS if plan is None else self.streams)
+        before = Saved(modules, ALL_STREAMS if plan is None else self.streams)
         if plan is None or self._is_due(plan, len(batch[1])):
             plan, looks = self._settle(plan, given, now, looks), 1
         failed: set[tuple[str, str]] = set()

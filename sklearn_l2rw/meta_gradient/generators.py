@@ -86,21 +86,22 @@ def hides_operations(module: nn.Module) -> bool:
     )
 
 
-def _devices(module: nn.Module) -> list[torch.device]:
-    """CUDA devices that hold a parameter or a buffer of the module."""
+def _devices(modules: Sequence[nn.Module]) -> list[torch.device]:
+    """CUDA devices that hold a parameter or a buffer of one of the modules."""
     if not torch.cuda.is_initialized():
         return []
-    tensors = (*module.parameters(), *module.buffers())
-    return sorted({t.device for t in tensors if t.device.type == "cuda"}, key=str)
+    tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values())]
+    devices = {t.device for t in tensors if t is not None}
+    return sorted((d for d in devices if d.type == "cuda"), key=str)
 
 
 class Positions:
     """Where the generators stand now."""
 
-    def __init__(self, module: nn.Module, streams: Streams) -> None:
+    def __init__(self, modules: Sequence[nn.Module], streams: Streams) -> None:
         numpy = sys.modules.get("numpy") if "numpy" in streams else None
         self._torch = torch.get_rng_state()
-        self._cuda = [(d, torch.cuda.get_rng_state(d)) for d in _devices(module)]
+        self._cuda = [(d, torch.cuda.get_rng_state(d)) for d in _devices(modules)]
         self._random = random.getstate() if "random" in streams else None
         self._numpy = numpy.random.get_state() if numpy else None
 
@@ -127,10 +128,10 @@ class Positions:
             sys.modules["numpy"].random.set_state(self._numpy)
 
 
-def _seed_by_a_draw(module: nn.Module, streams: Streams) -> None:
+def _seed_by_a_draw(modules: Sequence[nn.Module], streams: Streams) -> None:
     seed = int(torch.empty((), dtype=torch.int64).random_())
     torch.default_generator.manual_seed(seed)
-    for device in _devices(module):
+    for device in _devices(modules):
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
     if "random" in streams:
@@ -157,10 +158,11 @@ def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iter
         return
     streams = ALL_STREAMS if known is None else known
     with GENERATORS:
-        positions = Positions(module, streams)
+        modules = list(module.modules())
+        positions = Positions(modules, streams)
         try:
             if own_stream:
-                _seed_by_a_draw(module, streams)
+                _seed_by_a_draw(modules, streams)
             yield
         finally:
             positions.restore(streams | {"torch"})
@@ -178,7 +180,7 @@ def watched(module: nn.Module) -> Iterator[Habits]:
     """Look at a pass, and put back the generators that it draws from."""
     habits = Habits(NO_STREAMS, False)
     with GENERATORS:
-        positions = Positions(module, ALL_STREAMS)
+        positions = Positions(list(module.modules()), ALL_STREAMS)
         watch = Watch()
         try:
             with watch:

@@ -18,11 +18,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import GradientEdge
 
 from ..nested import map_leaves
@@ -41,12 +41,11 @@ LAYERS = {
     "NativeGroupNormBackward0",
     "NativeBatchNormBackward0",
 }
-# Parts of the names of nodes that may take rows from anywhere, or put rows together.
-MOVING = (
-    *("Index", "Gather", "Scatter", "MaskedSelect", "Sort", "Topk", "Take", "Unique"),
-    *("SplitWithSizes", "Segment", "PackPadded", "Nested"),
+# Names of nodes that may take rows from anywhere or put rows together, and of torch's own nodes.
+MOVING = re.compile(
+    "Index|Gather|Scatter|MaskedSelect|Sort|Topk|Take|Unique|SplitWithSizes|Segment|PackPadded|Nested"
 )
-FOREIGN = re.compile("CppNode|^(?!torch::autograd::).*::")
+OWN = re.compile(r"Backward\d+$|^torch::autograd::(?!CppNode)")
 GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 Backward = Callable[[Tensor], None]
 Slots = list[Tensor | None]
@@ -75,33 +74,28 @@ class Layer:
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
 
 
-def has_backward_hooks(objective: nn.Module) -> bool:
-    """Whether there are hooks that a gradient written layer by layer would not call."""
-    return any(m._backward_hooks or m._backward_pre_hooks for m in objective.modules()) or any(
-        p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
-        for p in objective.parameters()
-    )
+@cache
+def _is_plain(name: str) -> bool:
+    """Whether a node keeps the rows of an example where they are, for all that its name says."""
+    return bool(OWN.search(name)) and not MOVING.search(name) and "BatchNorm" not in name
 
 
-def _refuse_hooks(objective: nn.Module) -> None:
-    if has_backward_hooks(objective):
-        raise RefusedError("it has backward hooks, which would not be called")
+def _refuse(node: Any, name: str) -> None:
+    """Refuse a node if rows of its output do not belong each to one example, by their place.
 
-
-def moves_rows(node: Any) -> bool:
-    """Whether data may decide which rows of a node's output belong to which example.
-
-    Then rows cannot be told apart by their place, even if their number is a multiple of that of
-    the examples by chance: graphs or sequences of several sizes, one below the other. What moves
-    entries along the last dimension alone, as a loss takes those of the labels, is none of these.
+    Even if their number is a multiple of that of the examples by chance: graphs or sequences of
+    several sizes, one below the other. What moves entries along the last dimension alone, as a
+    loss takes those of the labels, is none of these.
     """
-    name = node.name()
-    if not any(part in name for part in MOVING):
-        return False
-    dim, ndim = getattr(node, "_saved_dim", None), len(node._input_metadata[0].shape)
-    if not isinstance(dim, int) or ndim < 2:
-        return True
-    return (dim if dim < 2**63 else dim - 2**64) not in (-1, ndim - 1)
+    if not OWN.search(name):
+        raise RefusedError(f"{name} is not one of torch's own functions")
+    if "BatchNorm" in name and getattr(node, "_saved_training", True):
+        raise RefusedError("batch statistics make examples interact")
+    if MOVING.search(name):
+        dim, ndim = getattr(node, "_saved_dim", None), len(node._input_metadata[0].shape)
+        dim = dim - 2**64 if isinstance(dim, int) and dim >= 2**63 else dim
+        if ndim < 2 or dim not in (-1, ndim - 1):
+            raise RefusedError(f"{name} may move rows from one example to another")
 
 
 def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
@@ -122,19 +116,16 @@ def find_layers(losses: Tensor) -> list[Layer]:
     for node in reversed(inputs_first(losses.grad_fn)):
         if node in above or hasattr(node, "variable"):
             continue
-        if moves_rows(node):
-            raise RefusedError(f"{node.name()} may move rows from one example to another")
-        if isinstance(node, BackwardCFunction) or FOREIGN.search(node.name()):
-            raise RefusedError(f"{node.name()} is not one of torch's own functions")
+        name = node.name()
+        if not _is_plain(name):
+            _refuse(node, name)
         inputs = [_parameter(child) for child, _ in node.next_functions]
-        above.update(view for found in inputs if found for view in found[1])
-        if "BatchNorm" in node.name() and getattr(node, "_saved_training", True):
-            raise RefusedError("batch statistics make examples interact")
         if any(inputs):
+            above.update(view for found in inputs if found for view in found[1])
             shape = tuple(node._input_metadata[0].shape)
-            known = node.name() in LAYERS and not getattr(node, "_saved_sparse", False)
+            known = name in LAYERS and not getattr(node, "_saved_sparse", False)
             if not known or not shape or shape[0] % len(losses):
-                raise RefusedError(f"a parameter goes into {node.name()} of shape {shape}")
+                raise RefusedError(f"a parameter goes into {name} of shape {shape}")
             layers.append(Layer(node, inputs))
     return layers
 
@@ -247,7 +238,6 @@ def layerwise(
     objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
 ) -> Weighed:
     """Slopes along the clean gradient, layer by layer."""
-    _refuse_hooks(objective)
     clean_loss, tangents = clean_gradient(objective, clean_batch, parameters)
     with torch.enable_grad():
         losses, output = objective(batch)
@@ -302,7 +292,6 @@ def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Param
     """
     if _shapes(batch) != _shapes(clean_batch) or 4 * len(clean_batch[1]) > len(batch[1]):
         return layerwise(objective, batch, clean_batch, parameters)
-    _refuse_hooks(objective)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))
     if not isinstance(output, Tensor):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from .generators import GENERATORS, Positions, Streams, generators_untouched
@@ -14,23 +14,20 @@ from .generators import GENERATORS, Positions, Streams, generators_untouched
 __all__ = ["GENERATORS", "Saved", "gradients_untouched", "no_trace", "perturbed"]
 
 
-def _mutable(module: nn.Module) -> list[Tensor]:
-    """Tensors that a forward pass may change in place: buffers, and renormalised embeddings."""
-    embeddings = (nn.Embedding, nn.EmbeddingBag)
-    return [
-        *(buffer for buffer in module.buffers() if not is_lazy(buffer)),
-        *(m.weight for m in module.modules() if isinstance(m, embeddings) and m.max_norm),
-    ]
-
-
 class _Buffers:
-    """The module's buffers (BatchNorm's running averages, say) as they are now."""
+    """What a forward pass may change: buffers (BatchNorm's averages, say), renormed embeddings."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self._slots = [(owner, dict(owner._buffers)) for owner in module.modules()]
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._slots = [(owner, dict(owner._buffers)) for owner in modules]
+        mutable = [b for _, buffers in self._slots for b in buffers.values() if b is not None]
+        mutable += [
+            owner.weight
+            for owner, _ in self._slots
+            if isinstance(owner, (nn.Embedding, nn.EmbeddingBag)) and owner.max_norm
+        ]
         # `.data`: a graph of the user's that holds these tensors must not see their version
         # change, since their values do not.
-        self._storages = [tensor.data for tensor in _mutable(module)]
+        self._storages = [tensor.data for tensor in mutable if not is_lazy(tensor)]
         self._values = [storage.clone() for storage in self._storages]
 
     def restore(self) -> None:
@@ -47,8 +44,8 @@ class _Buffers:
 class Saved:
     """Buffers and generators before a step, for the step to be taken again."""
 
-    def __init__(self, module: nn.Module, streams: Streams) -> None:
-        self._buffers, self._positions = _Buffers(module), Positions(module, streams)
+    def __init__(self, modules: Sequence[nn.Module], streams: Streams) -> None:
+        self._buffers, self._positions = _Buffers(modules), Positions(modules, streams)
 
     def restore(self, streams: Streams) -> None:
         """Put back the buffers, and the generators that the module draws from."""
@@ -59,7 +56,7 @@ class Saved:
 @contextmanager
 def buffers_untouched(module: nn.Module) -> Iterator[None]:
     """Put the module's buffers back on leaving."""
-    buffers = _Buffers(module)
+    buffers = _Buffers(module.modules())
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ to one ordinary backward pass: for any numbers ``r_i``, ``sum_i r_i u_i = <grad 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -106,6 +107,7 @@ class Trial:
         self.given = given
         self.habits = look(given.objective, given.batch)
         self.streams = streams | self.habits.streams
+        self.hooks = has_backward_hooks(given.objective.modules())
         self.low_precision = self.reentrant = False
         self.signatures: set[Signature] = set()
         self._truths: dict[tuple[str, int], _Truth] = {}
@@ -155,6 +157,8 @@ class Trial:
         """Why a way need not be tried, if so."""
         if self.reentrant:
             return "a reentrant checkpoint hides parameters: set use_reentrant=False"
+        if WAYS[plan.way].by_hand and self.hooks:
+            return "it has backward hooks, which would not be called"
         if WAYS[plan.way].together and (self.streams or self.habits.decides):
             return "the module draws random numbers, or data decide what it does"
         return None
@@ -169,7 +173,7 @@ class Trial:
         return error <= self.tolerance or self.explained(plan, error)
 
     def explained(self, plan: Plan, error: float) -> bool:
-        """Whether low precision explains an error, which more combinations must not show as larger."""
+        """Whether low precision explains an error, in more combinations too."""
         if not self.low_precision or not error < _LOW_PRECISION_TOLERANCE:
             return False
         return self.error(plan, checks=10) < _LOW_PRECISION_TOLERANCE
@@ -204,6 +208,19 @@ class Trial:
         products = truth.r * slopes
         scale = torch.maximum(products.abs().sum(), truth.slope.abs())
         return _relative(products.sum() - truth.slope, scale)
+
+
+def has_backward_hooks(modules: Iterable[nn.Module]) -> bool:
+    """Whether there are hooks that a gradient written by hand would not call."""
+    for m in modules:
+        if m._backward_hooks or m._backward_pre_hooks:
+            return True
+        for p in m._parameters.values():
+            if p is not None and (
+                p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
+            ):
+                return True
+    return False
 
 
 def look(objective: nn.Module, batch: Any) -> Habits:

@@ -46,6 +46,8 @@ class Way:
     together : bool
         Whether it sees both batches in one pass. Then neither may random numbers be drawn, nor
         may data decide which path is taken.
+    by_hand : bool
+        Whether it writes gradients itself, and so calls no hooks of the user's.
     contexts : tuple of str
         Names of the contexts that it may be tried in.
 
@@ -55,6 +57,7 @@ class Way:
     exact: bool = True
     tried: bool = True
     together: bool = False
+    by_hand: bool = False
     contexts: tuple[str, ...] = ("as_is",)
 
 
@@ -157,8 +160,8 @@ _ALL_CONTEXTS = tuple(CONTEXTS)
 
 # In the order in which they are tried: the fastest first.
 WAYS: dict[str, Way] = {
-    "merged": Way(merged, together=True),
-    "layerwise": Way(layerwise),
+    "merged": Way(merged, together=True, by_hand=True),
+    "layerwise": Way(layerwise, by_hand=True),
     "forward": Way(forward, contexts=_ALL_CONTEXTS),
     "dual_numbers": Way(dual_numbers),
     "double_backward": Way(double_backward, contexts=_ALL_CONTEXTS),

@@ -176,7 +176,7 @@ def example_weights(
         )
     chooser = _choosers.setdefault(module, {}).setdefault(meta_gradient, Chooser(meta_gradient))
     with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
-        before = Saved(objective, ALL_STREAMS)
+        before = Saved(list(objective.modules()), ALL_STREAMS)
         try:
             found = chooser(objective, batch, clean_batch, parameters)
         finally:

@@ -91,9 +91,9 @@ def test_another_path_that_the_way_in_use_refuses(way: str) -> None:
         expected = oracle_of(problem)
         try:
             weights = example_weights(*problem, meta_gradient=way)
-        except ValueError as error:
-            assert way in ("merged", "layerwise")
-            assert f"Got meta_gradient='{way}', but" in str(error)
+        except ValueError:
+            if way not in ("merged", "layerwise"):
+                raise
             continue
         assert_close(weights, expected, 1e-3 if way == "finite_difference" else 1e-9)
 
@@ -182,11 +182,11 @@ def test_graphs_of_other_sizes_whose_total_is_a_multiple(way: str) -> None:
     module = z.Apply(ragged, first=nn.Linear(5, 8), head=z.head(8)).double()
     for batch in (graphs(*[2] * 8), graphs(1, 3, 2, 2, 4, 1, 1, 2), graphs(1, 1, 3)):
         problem = z.Problem(module, CROSS_ENTROPY, batch, graphs(2, 2, 2, 2))
-        try:
-            assert_exact(problem, meta_gradient=way)
-        except ValueError as error:
-            assert way == "layerwise"
-            assert "may move rows" in str(error)
+        if way == "layerwise":
+            with pytest.raises(ValueError, match="may move rows"):
+                example_weights(*problem, meta_gradient=way)
+        else:
+            assert_exact(problem)
 
 
 def test_fewer_experts_than_before() -> None:
@@ -433,7 +433,7 @@ def test_layers_dropped_by_another_generator(draw: Any) -> None:
         state = random.getstate(), np.random.get_state()[1:]
         weights = example_weights(*problem)
         assert random.getstate() == state[0]
-        assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state()[1:], state[1]))
+        np.testing.assert_equal(np.random.get_state()[1:], state[1])
         again = example_weights(*problem, meta_gradient="per_example")
         assert_close(weights, again, 1e-9)
         draw()
