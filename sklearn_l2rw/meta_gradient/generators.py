@@ -39,14 +39,14 @@ def drawing_from(streams: Streams | None) -> Iterator[None]:
         _streams.reset(token)
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Sees whether operations draw from torch's generator, and whether data decide the path.
 
     That is so where a tensor is asked for its value (``if x[0, 0] > 1``).
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.draws = False
         self.decides = False
 
@@ -88,7 +88,7 @@ def hides_operations(module: nn.Module) -> bool:
 
 def _devices(modules: Sequence[nn.Module]) -> list[torch.device]:
     """CUDA devices that hold a parameter or a buffer of one of the modules."""
-    if not torch.cuda.is_initialized():
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return []
     tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values())]
     devices = {t.device for t in tensors if t is not None}

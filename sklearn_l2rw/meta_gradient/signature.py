@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from torch import Tensor
@@ -19,14 +18,14 @@ def signature(losses: Tensor) -> Signature:
     whether there is one example only, which cannot show that examples interact.
     """
     n = len(losses)
-    counts: Counter[str] = Counter()
+    counts: dict[str, bool] = {}  # by name: whether it occurs more than once
     rows: set[tuple[str, int]] = set()
     todo = [] if losses.grad_fn is None else [losses.grad_fn]
     seen: set[Any] = set(todo)
     while todo:
         node = todo.pop()
         name = node.name()
-        counts[name] += 1
+        counts[name] = name in counts
         if name in LAYERS:
             shape = node._input_metadata[0].shape
             rows.add((name, (shape[0] > n) - (shape[0] < n) if len(shape) else -1))
@@ -34,4 +33,4 @@ def signature(losses: Tensor) -> Signature:
             if child is not None and child not in seen:
                 seen.add(child)
                 todo.append(child)
-    return frozenset({n == 1, *rows, *((name, count > 1) for name, count in counts.items())})
+    return frozenset({n == 1, *rows, *counts.items()})

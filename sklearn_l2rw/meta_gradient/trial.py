@@ -131,21 +131,26 @@ class Trial:
         if (context, seed) not in self._truths:
             v = self._clean_gradient(context)
             objective = self.given.objective
-            everything = dict(objective.named_parameters())
+            # What is compiled has no graph to go back over twice.
+            seeds = (seed,) if seed or hides_operations(objective) else (0, 1)
             with drawing_from(self.streams), no_trace(objective), CONTEXTS[context]():
                 losses, _ = objective(self.given.batch)
                 self._look_at_graph(losses)
-                generator = torch.Generator().manual_seed(seed)
-                r = torch.randn(len(losses), generator=generator).to(losses)
-                found = by_backward((r * losses).sum(), objective, everything)
-                buffers = [b.clone() for b in objective.buffers()]
-            pairs = zip(everything, found, strict=True)
-            gradient = {name: g for name, g in pairs if g is not None}
-            slope = r.new_zeros(())
-            for name in v.keys() & gradient.keys():
-                slope = slope + inner(gradient[name], v[name])
-            self._truths[context, seed] = _Truth(r, slope, gradient, buffers)
+                for seed_ in seeds:
+                    truth = self._one_truth(losses, seed_, v, keep=seed_ != seeds[-1])
+                    self._truths[context, seed_] = truth
         return self._truths[context, seed]
+
+    def _one_truth(self, losses: Tensor, seed: int, v: dict[str, Tensor], *, keep: bool) -> _Truth:
+        everything = dict(self.given.objective.named_parameters())
+        r = torch.randn(len(losses), generator=torch.Generator().manual_seed(seed)).to(losses)
+        found = by_backward((r * losses).sum(), self.given.objective, everything, keep=keep)
+        pairs = zip(everything, found, strict=True)
+        gradient = {name: g for name, g in pairs if g is not None}
+        slope = r.new_zeros(())
+        for name in v.keys() & gradient.keys():
+            slope = slope + inner(gradient[name], v[name])
+        return _Truth(r, slope, gradient, [b.clone() for b in self.given.objective.buffers()])
 
     def _look_at_graph(self, losses: Tensor) -> None:
         low = {torch.bfloat16, torch.float16}

@@ -58,7 +58,7 @@ def test_slopes_are_inner_products() -> None:
 @pytest.mark.parametrize("name", LITERAL)
 def test_literal_algorithm_agrees_with_the_oracle_and_leaves_no_trace(name: str) -> None:
     problem = for_oracle(build(ZOO[name], f64))
-    objective = Objective(problem.module, problem.loss)  # type: ignore[arg-type]
+    objective = Objective(problem.module, problem.loss)
     before = snapshot(problem)
     with sdpa_kernel(SDPBackend.MATH):
         weights = literal_weights(objective, *problem[2:], trainable(objective), lr=0.1)
