@@ -101,11 +101,3 @@ def as_inputs(X: Any, *, tabular: bool = False) -> Any:
     if several(X):
         return map_leaves(_as_array, X)
     return _as_array(X, tabular=tabular)
-
-
-def is_table(X: Any) -> bool:
-    """Tell a table, whose columns are features, from images, several inputs and the like."""
-    if several(X):
-        return False
-    shape = getattr(X, "shape", None)
-    return len(np.shape(X) if shape is None else shape) == 2

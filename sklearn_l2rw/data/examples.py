@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..nested import leaves
-from .arrays import as_inputs, to_numpy
+from .arrays import as_inputs, stack_rows, to_numpy
 from .rows import arrays_of, take_rows
 
 
@@ -54,7 +54,9 @@ class Examples(NamedTuple):
         return Examples(X, y, inputs, targets, len(rows), self.in_dataset)
 
 
-def enter(X: Any, y: Any = None, *, tabular: bool = False, name: str = "X") -> Examples:
+def enter(
+    X: Any, y: Any = None, *, tabular: bool = False, of_rows: bool = False, name: str = "X"
+) -> Examples:
     """Convert what was given to arrays, once, and check that it is finite and of one length.
 
     Parameters
@@ -63,9 +65,12 @@ def enter(X: Any, y: Any = None, *, tabular: bool = False, name: str = "X") -> E
         What the user gave, or a data set and None.
     tabular : bool
         Whether X is to be a table: see `as_inputs`.
+    of_rows : bool
+        Whether a list of arrays is one of rows, and not of several inputs.
     name : str
         Of X, for error messages.
     """
+    X = stack_rows(X) if of_rows else X
     y = None if y is None else to_numpy(y)
     in_dataset = bool(is_dataset(X))
     if in_dataset:

@@ -137,12 +137,8 @@ def batch_loader(
     order = RandomSampler(rows, generator=generator) if shuffle else SequentialSampler(rows)
     batches = BatchSampler(order, batch_size, drop_last)
     return DataLoader(
-        Numbered(rows), sampler=batches, batch_size=None, collate_fn=_as_is, generator=generator
+        Numbered(rows), sampler=batches, batch_size=None, collate_fn=tuple, generator=generator
     )
-
-
-def _as_is(batch: Any) -> Any:
-    return batch
 
 
 class Encoded(Dataset[Any]):

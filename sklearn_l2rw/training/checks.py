@@ -6,12 +6,13 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ..data.arrays import is_table
+from ..data.arrays import several
 from ..meta_gradient.choice import META_GRADIENTS
 
 
@@ -95,12 +96,19 @@ def check_trained(net: Any) -> None:
         )
 
 
+def _is_table(X: Any) -> bool:
+    """Tell a table, whose columns are features, from images, several inputs and the like."""
+    if hasattr(X, "shape"):
+        return len(X.shape) == 2
+    return not several(X) and np.ndim(X) == 2
+
+
 def check_features(estimator: Any, X: Any, *, reset: bool) -> None:
     """Learn number and names of features from a table, or compare X with what was learned."""
     if reset:
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)
-    if is_table(X) and (reset or hasattr(estimator, "n_features_in_")):
+    if _is_table(X) and (reset or hasattr(estimator, "n_features_in_")):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from skorch.utils import is_dataset
 
-from ..data.arrays import stack_rows
 from ..data.clean_set import (
     FitArguments,
     Mask,
@@ -267,8 +266,7 @@ class Fitting(Net):
         if is_dataset(given):
             clean = enter(given, name=name)
         else:
-            X = stack_rows(given[0]) if self.module is None else given[0]
-            clean = enter(X, given[1], name=name)
+            clean = enter(*given, of_rows=self.module is None, name=name)
             check_clean_lengths(clean.n, clean.y)
         if examples.inputs is not None and clean.inputs is not None:
             check_same_features(examples.inputs, clean.inputs)

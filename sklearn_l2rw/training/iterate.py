@@ -97,9 +97,9 @@ class Iterating(Net):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module, to floats where it cannot take integers."""
-        floats = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
-        if isinstance(x, Tensor) and x.dtype == next(floats, None):  # nothing to cast
-            return super().infer(x, **fit_params)
+        if isinstance(x, Tensor) and x.is_floating_point():
+            floats = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
+            return super().infer(x.to(next(floats, x.dtype)), **fit_params)
         x = cast_floats(x, self.module_)
         if not has_integers(x):
             return super().infer(x, **fit_params)

@@ -56,23 +56,19 @@ class NetObjective(nn.Module):
         X, y, *weight = batch
         # a module may write into its input
         X = X.detach().clone() if isinstance(X, Tensor) else own(X)
-        output = self.net.infer(X, **self.fit_params)
-        losses = self._losses(output, y, X)
+        criterion = self.net.criterion_
+        reduction = getattr(criterion, "reduction", None)
+        if reduction is not None:  # one loss for each example
+            criterion.reduction = "none"
+        try:
+            output = self.net.infer(X, **self.fit_params)
+            losses = self.net.get_loss(output, y, X=X, training=True)
+        finally:
+            if reduction is not None:
+                criterion.reduction = reduction
         if losses.ndim != 1 or len(losses) != len(y):
             losses = per_example(losses, get_len(X))
         return losses * weight[0] if weight else losses, output
-
-    def _losses(self, output: Any, y: Any, X: Any) -> Any:
-        """One loss for each example, of a criterion that may reduce them otherwise."""
-        criterion = self.net.criterion_
-        reduction = getattr(criterion, "reduction", None)
-        if reduction is None:
-            return self.net.get_loss(output, y, X=X, training=True)
-        criterion.reduction = "none"
-        try:
-            return self.net.get_loss(output, y, X=X, training=True)
-        finally:
-            criterion.reduction = reduction
 
 
 def _components(net: Any) -> dict[str, Any]:
