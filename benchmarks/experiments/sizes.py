@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.experiments.preset import Point, Preset
-from benchmarks.methods import ARMS
+from benchmarks.methods import BASE
 from benchmarks.methods.training import Training
 
 SHORT = Training("lenet5", 300, 300, 50, lrs=(0.003, 0.01))
@@ -71,17 +71,17 @@ _FOR_NOISE = (
 TABULAR = {
     "quick": Preset(
         "the two data sets that need no download, 2 folds, 200 steps",
-        _TABLES[-2:], tuple(arm for arm in ARMS if arm not in _NOT_FOR_TABLES), 2,
+        _TABLES[-2:], tuple(arm for arm in BASE if arm not in _NOT_FOR_TABLES), 2,
         replace(_MLP, n_steps=200, n_steps_ours=200, lrs=(0.01, 0.1)),
     ),
     "cpu": Preset(
         "2 repetitions of 5 folds, 500 steps; no arms that are for wrong labels alone",
-        _TABLES, tuple(arm for arm in ARMS if arm not in (*_NOT_FOR_TABLES, *_FOR_NOISE)), 10,
+        _TABLES, tuple(arm for arm in BASE if arm not in (*_NOT_FOR_TABLES, *_FOR_NOISE)), 10,
         replace(_MLP, n_steps=500, n_steps_ours=500, lrs=(0.01, 0.03, 0.1)),
     ),
     "paper": Preset(
         "nothing: 10 repetitions of 5 folds, 3,000 steps, all arms; the paper has no tables",
-        _TABLES, tuple(ARMS), 50, replace(_MLP, n_steps=3000, n_steps_ours=3000),
+        _TABLES, tuple(BASE), 50, replace(_MLP, n_steps=3000, n_steps_ours=3000),
     ),
 }  # fmt: skip
 

@@ -7,7 +7,6 @@ training rows; the others are told which ones they are, by ``clean_mask``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -17,6 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.data.task import Task
 from benchmarks.methods import others
+from benchmarks.methods.arm import Arm, net, with_all_options
+from benchmarks.methods.clean_term import CleanTerm
+from benchmarks.methods.composed import LearningToBootstrap, Weighed
 from benchmarks.methods.losses import (
     BalancedBatches,
     FocalLoss,
@@ -28,7 +30,8 @@ from benchmarks.methods.losses import (
 )
 from benchmarks.methods.net import LogitAdjusted, Net
 from benchmarks.methods.noise_layer import NoiseAdaptation
-from benchmarks.methods.ours import l2rw
+from benchmarks.methods.ours import l2rw, l2rw_fine_tuned_slowly
+from benchmarks.methods.relabelled import CorrectedSoftly, GoldLossCorrection
 from benchmarks.methods.sampling import resampled
 from benchmarks.methods.setting import Setting
 from benchmarks.methods.stages import (
@@ -37,51 +40,15 @@ from benchmarks.methods.stages import (
     EarlyStopping,
     FineTuned,
     FineTunedSlowly,
+    LastLayerRefitted,
     fifth,
 )
 
 
-@dataclass(frozen=True)
-class Arm:
-    """How an arm is made.
-
-    Parameters
-    ----------
-    make : callable
-        Makes the estimator for a `Setting`.
-    about : str
-        A line for the tables.
-    takes_clean : bool
-        Whether ``fit`` is told by ``clean_mask`` which rows are clean.
-    tuned_as : str or None
-        Arm whose learning rate it takes, which is its own name by default: a wrapper around the
-        unweighted net takes that of the net. None for arms without a net.
-    binary : bool
-        Whether it is for two classes alone.
-    package : str or None
-        What has to be installed.
-    scaled_outside : bool
-        Whether a scaler comes before it in a Pipeline, rather than inside.
-
-    """
-
-    make: Callable[[Setting], Any]
-    about: str
-    takes_clean: bool = False
-    tuned_as: str | None = "itself"
-    binary: bool = False
-    package: str | None = None
-    scaled_outside: bool = True
-
-
-def _net(kind: type[Net], **more: Any) -> Callable[[Setting], Any]:
-    return lambda setting: setting.net(kind, **more)
-
-
 def _early(kind: type[Net]) -> Callable[[Setting], Any]:
     def make(setting: Setting) -> Any:
-        net = setting.net(kind, train_split=fifth())
-        return net.set_params(callbacks=[*(net.callbacks or []), ("best_epoch", BestEpoch())])
+        early = setting.net(kind, train_split=fifth())
+        return early.set_params(callbacks=[*(early.callbacks or []), ("best_epoch", BestEpoch())])
 
     return make
 
@@ -92,19 +59,25 @@ def _adapted(setting: Setting, *, confusion_is_known: bool) -> Any:
     return setting.net(module=module)
 
 
+def _learned(kind: type[Net], **more: Any) -> Callable[[Setting], Any]:
+    return lambda setting: setting.net(kind, n_steps=setting.training.n_steps_ours, **more)
+
+
 def _sampled(name: str, about: str) -> Arm:
     return Arm(partial(resampled, sampler=name), about)
 
 
-ARMS: dict[str, Arm] = {
-    "unweighted": Arm(_net(Net), "plain training"),
-    "early_stopping": Arm(_early(EarlyStopping), "plain, best epoch on a held-out fifth"),
-    "class_weighted": Arm(_net(Net, class_weight="balanced"), "inverse class frequency"),
+BASE: dict[str, Arm] = {
+    "unweighted": Arm(net(Net), "plain training"),
+    "early_stopping": Arm(
+        _early(EarlyStopping), "plain, best epoch on a held-out fifth", has_options=False
+    ),
+    "class_weighted": Arm(net(Net, class_weight="balanced"), "inverse class frequency"),
     "threshold_tuned": Arm(
         others.threshold_tuned, "plain, threshold tuned by CV", tuned_as="unweighted", binary=True
     ),
     "logit_adjusted": Arm(
-        _net(LogitAdjusted), "plain, then divided by class frequency", tuned_as="unweighted"
+        net(LogitAdjusted), "plain, then divided by class frequency", tuned_as="unweighted"
     ),
     "random_undersampled": _sampled("random_undersampled", "RandomUnderSampler"),
     "random_oversampled": _sampled("random_oversampled", "RandomOverSampler"),
@@ -113,30 +86,33 @@ ARMS: dict[str, Arm] = {
     "adasyn": _sampled("adasyn", "ADASYN"),
     "smoteenn": _sampled("smoteenn", "SMOTE, then edited nearest neighbours"),
     "smotetomek": _sampled("smotetomek", "SMOTE, then Tomek links"),
-    "balanced_batches": Arm(_net(BalancedBatches), "class-balanced batches (resample)"),
-    "hard_mining": Arm(_net(HardMining), "largest losses of the frequent class"),
-    "focal_loss": Arm(_net(FocalLoss), "focal loss, gamma 2"),
-    "random_weights": Arm(_net(RandomWeights), "rectified Gaussian weights"),
+    "balanced_batches": Arm(net(BalancedBatches), "class-balanced batches (resample)"),
+    "hard_mining": Arm(net(HardMining), "largest losses of the frequent class"),
+    "focal_loss": Arm(net(FocalLoss), "focal loss, gamma 2"),
+    "random_weights": Arm(net(RandomWeights), "rectified Gaussian weights"),
     "adaboost": Arm(others.adaboost, "AdaBoost, no net", tuned_as=None),
     "balanced_random_forest": Arm(
         others.balanced_random_forest, "BalancedRandomForest, no net", tuned_as=None
     ),
-    "bootstrap_soft": Arm(_net(SoftBootstrap), "Reed et al., soft"),
-    "bootstrap_hard": Arm(_net(HardBootstrap), "Reed et al., hard"),
+    "bootstrap_soft": Arm(net(SoftBootstrap), "Reed et al., soft"),
+    "bootstrap_hard": Arm(net(HardBootstrap), "Reed et al., hard"),
     "noise_adaptation": Arm(
         partial(_adapted, confusion_is_known=False), "S-Model, learned confusion"
     ),
     "noise_adaptation_true": Arm(
         partial(_adapted, confusion_is_known=True), "S-Model, told the true confusion"
     ),
-    "self_paced": Arm(_net(SelfPaced), "MentorNet's predefined curriculum"),
-    "clean_only": Arm(_net(CleanOnly), "the clean set alone", takes_clean=True),
-    "fine_tuned": Arm(_net(FineTuned), "plain, then the clean set alone", takes_clean=True),
+    "self_paced": Arm(net(SelfPaced), "MentorNet's predefined curriculum"),
+    "clean_only": Arm(net(CleanOnly), "the clean set alone", takes_clean=True),
+    "fine_tuned": Arm(net(FineTuned), "plain, then the clean set alone", takes_clean=True),
     "fine_tuned_slowly": Arm(
-        _net(FineTunedSlowly), "the same, at a tenth of the learning rate", takes_clean=True
+        net(FineTunedSlowly), "the same, at a tenth of the learning rate", takes_clean=True
     ),
     "early_stopping_fine_tuned": Arm(
-        _early(FineTuned), "early stopping, then the clean set alone", takes_clean=True
+        _early(FineTuned),
+        "early stopping, then the clean set alone",
+        takes_clean=True,
+        has_options=False,
     ),
     "cleanlab": Arm(
         others.cleanlab,
@@ -151,7 +127,42 @@ ARMS: dict[str, Arm] = {
     ),
     "l2rw_bare": Arm(partial(l2rw, max_grad_norm=None), "L2RW, unclipped", takes_clean=True),
 }
-OURS = tuple(name for name in ARMS if name.startswith("l2rw"))
+"""The arms of all experiments; a preset that names none of them takes these."""
+
+ABLATION: dict[str, Arm] = {
+    "clean_term": Arm(net(CleanTerm), "plain, 0.3 of the clean loss added", takes_clean=True),
+    "clean_term_1": Arm(
+        net(CleanTerm, clean_term=1.0), "plain, the clean loss added", takes_clean=True
+    ),
+    "last_layer_refitted": Arm(
+        net(LastLayerRefitted), "DFR: a logistic last layer of the clean set", takes_clean=True
+    ),
+    "glc": Arm(net(GoldLossCorrection), "gold loss correction", takes_clean=True),
+    "corrected_softly": Arm(
+        net(CorrectedSoftly), "MSLC, fixed: labels mixed with predictions", takes_clean=True
+    ),
+    "l2b": Arm(_learned(LearningToBootstrap), "learning to bootstrap", takes_clean=True),
+    "l2rw_fine_tuned_slowly": Arm(
+        l2rw_fine_tuned_slowly, "L2RW, then slowly the clean set alone", takes_clean=True
+    ),
+    "l2rw_clean_term": Arm(
+        _learned(Weighed, clean_term=0.3), "L2RW, 0.3 of the clean loss added", takes_clean=True
+    ),
+    "l2rw_scaled": Arm(
+        _learned(Weighed, scaled=True), "L2RW, slopes over the norm of r", takes_clean=True
+    ),
+    "l2rw_composed": Arm(
+        _learned(Weighed, clean_term=0.3, scaled=True), "L2RW, both of these", takes_clean=True
+    ),
+}
+"""Rivals that train on the clean set or mend labels, and L2RW with one part more or several.
+
+The steps of the last three, and of ``l2b``, are plain loops of their own, and slow.
+"""
+
+_OURS_LAST = sorted((BASE | ABLATION).items(), key=lambda item: item[0].startswith("l2rw"))
+ARMS = with_all_options(dict(_OURS_LAST))
+OURS = tuple(name for name in BASE if name.startswith("l2rw"))
 
 
 def tuned_as(name: str) -> str | None:

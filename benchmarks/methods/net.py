@@ -41,9 +41,14 @@ class Batches:
         return -(-len(self.y) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the rows in their order; to a net that is trained, in the order that it draws."""
+        """Yield the rows in their order; to a net that is trained, in the order that it draws.
+
+        That net finds in its ``rows_`` which ones are in the batch.
+        """
         order = torch.arange(len(self.y)) if self.net is None else self.net.draw_order(self.y)
         for rows in torch.split(order.to(self.y.device), self.batch_size):
+            if self.net is not None:
+                self.net.rows_ = rows
             yield self.X[rows], self.y[rows]
 
 

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.methods.net import Net
 from benchmarks.methods.setting import Setting
+from benchmarks.methods.stages import FINE_TUNING, FineTunedAfter
 from benchmarks.methods.training import n_epochs
 from sklearn_l2rw import L2RWClassifier
 
 
 def l2rw(
-    setting: Setting, kind: type[L2RWClassifier] = L2RWClassifier, **more: Any
+    setting: Setting,
+    kind: type[L2RWClassifier] = L2RWClassifier,
+    *,
+    share: float = 1.0,
+    **more: Any,
 ) -> L2RWClassifier:
-    """Make L2RW with its defaults, but for what all arms share."""
-    training = setting.training
+    """Make L2RW with its defaults, but for what all arms share; for a share of its steps."""
+    n_steps = round(share * setting.training.n_steps_ours)
     return kind(
         setting.factory,
-        max_epochs=n_epochs(training.n_steps_ours, len(setting.task.y), training.batch_size),
+        max_epochs=n_epochs(n_steps, len(setting.task.y), setting.training.batch_size),
         random_state=setting.seed,
-        **training.settings(setting.lr, training.n_steps_ours, setting.device),
+        **setting.settings(n_steps),
         **more,
     )
+
+
+def l2rw_fine_tuned_slowly(setting: Setting) -> Net:
+    """Make L2RW, the last fifth of whose steps are plain ones on the clean set alone."""
+    first = l2rw(setting, share=1 - FINE_TUNING)
+    n_steps = round(FINE_TUNING * setting.training.n_steps_ours)
+    return setting.net(FineTunedAfter, first=first, n_steps=n_steps)

@@ -1,4 +1,4 @@
-"""What an arm is made for: a task, a way to train, a learning rate, a seed."""
+"""What an arm is made for: a task, a way to train, a learning rate, a seed, options."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import numpy as np
 
 from benchmarks.data.task import Task
 from benchmarks.methods.net import Net
+from benchmarks.methods.options import OPTIONS
 from benchmarks.methods.training import NetFactory, Training
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What makers of arms get."""
+    """What makers of arms get; ``options`` are some of `OPTIONS`, for every net of the arm."""
 
     task: Task
     training: Training
     lr: float
     seed: int
     device: str = "cpu"
+    options: tuple[str, ...] = ()
 
     @property
     def factory(self) -> NetFactory:
@@ -33,8 +35,16 @@ class Setting:
         _, y, _ = self.task.with_clean()
         return int(np.bincount(y).min())
 
+    def settings(self, n_steps: int) -> dict[str, Any]:
+        """Parameters of a skorch net that is trained for a number of steps."""
+        settings = self.training.settings(self.lr, n_steps, self.device)
+        if self.options:
+            chosen = [(name, OPTIONS[name](n_steps)) for name in self.options]
+            settings["callbacks"] = [*settings.get("callbacks", []), *chosen]
+        return settings
+
     def net(self, kind: type[Net] = Net, module: Any = None, **more: Any) -> Net:
         """Make a net that is trained in its kind's way."""
-        settings = self.training.settings(self.lr, self.training.n_steps, self.device)
-        settings |= {"n_steps": self.training.n_steps, "random_state": self.seed, **more}
-        return kind(self.factory if module is None else module, **settings)
+        own = {"n_steps": self.training.n_steps, "random_state": self.seed, **more}
+        settings = self.settings(own["n_steps"])
+        return kind(self.factory if module is None else module, **{**settings, **own})

@@ -16,12 +16,12 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 from skorch import NeuralNetClassifier
 
 from benchmarks.data.task import held_out
-from benchmarks.methods import ARMS, OURS, fit, is_installed, make, tuned_as
+from benchmarks.methods import ABLATION, ARMS, BASE, OURS, fit, is_installed, make, tuned_as
 from benchmarks.methods.net import Net
 from benchmarks.methods.noise_layer import NoiseAdaptation
 from benchmarks.methods.others import MissingPackageError, import_cleanlab
 from benchmarks.methods.setting import Setting
-from benchmarks.methods.stages import BestEpoch
+from benchmarks.methods.stages import BestEpoch, FineTunedAfter
 from benchmarks.methods.training import OnFlatRows, n_epochs
 from tests.small_benchmarks import TINY, tiny_setting, tiny_task
 
@@ -35,6 +35,11 @@ ISSUE = {
 }  # fmt: skip
 
 
+WITH_OPTIONS = (
+    "unweighted_averaged", "fine_tuned_slowly_falling", "threshold_tuned_averaged",
+    "smote_clipped_averaged", "l2rw_clipped_falling_averaged", "l2rw_composed_averaged",
+)  # fmt: skip
+TRIED = (*BASE, *ABLATION, *WITH_OPTIONS)
 LONGER = replace(TINY, n_steps=60, n_steps_ours=60)
 
 
@@ -47,7 +52,7 @@ def installed(arm: str) -> str:
 # cleanlab warns of what is to come in its own dependencies
 @pytest.mark.filterwarnings("ignore::FutureWarning:cleanlab", "ignore::DeprecationWarning:cleanlab")
 @pytest.mark.parametrize("scale", [False, True])
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", TRIED)
 def test_each_arm_trains_and_predicts(arm: str, scale: bool) -> None:
     task = tiny_task()
     setting = tiny_setting(task, replace(LONGER, scale=scale))
@@ -73,7 +78,7 @@ def test_cleanlab_in_a_process_of_joblibs() -> None:
     np.testing.assert_allclose(there, here, atol=1e-6)
 
 
-@pytest.mark.parametrize("arm", [name for name, arm in ARMS.items() if not arm.binary])
+@pytest.mark.parametrize("arm", [name for name in TRIED if not ARMS[name].binary])
 def test_arms_take_several_classes(arm: str) -> None:
     if arm in ("cleanlab", "adasyn"):
         pytest.skip("needs more data than this")
@@ -88,9 +93,21 @@ def test_all_arms_that_were_asked_for_are_there() -> None:
     assert tuned_as("threshold_tuned") == tuned_as("cleanlab") == "unweighted"
     assert tuned_as("smote") == "smote"
     assert tuned_as("adaboost") is None
+    assert tuned_as("threshold_tuned_averaged") == "unweighted_averaged"
+    assert tuned_as("l2b_averaged") == "l2b_averaged"
 
 
-@pytest.mark.parametrize("arm", ARMS)
+def test_every_net_has_its_options_and_no_other_arm() -> None:
+    suffixes = ("averaged", "falling", "clipped_falling_averaged")
+    for name in BASE | ABLATION:
+        has_none = name.startswith("early_stopping") or tuned_as(name) is None
+        for suffix in suffixes:
+            assert (f"{name}_{suffix}" in ARMS) is not has_none
+    assert {tuned_as(name) for name in ARMS} - {None} <= set(ARMS)
+    assert ARMS["smote_averaged"].about == "SMOTE; averaged"
+
+
+@pytest.mark.parametrize("arm", TRIED)
 def test_arms_are_estimators_around_the_same_net(arm: str) -> None:
     task = tiny_task()
     estimator = clone(make(installed(arm), tiny_setting(task)))
@@ -123,7 +140,18 @@ def record_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize(
     ("arm", "expected"),
-    [("unweighted", [160]), ("clean_only", [12]), ("fine_tuned", [160, 12])],
+    [
+        ("unweighted", [160]),
+        ("clean_only", [12]),
+        ("fine_tuned", [160, 12]),
+        ("clean_term", [160]),
+        ("last_layer_refitted", [160]),
+        ("glc", [148, 160]),
+        ("corrected_softly", [160]),
+        ("l2b", [148]),
+        ("l2rw_composed", [148]),
+        ("l2rw_fine_tuned_slowly", [12]),
+    ],
 )
 def test_who_gets_the_clean_rows(
     arm: str, expected: list[int], monkeypatch: pytest.MonkeyPatch
@@ -145,6 +173,33 @@ def test_the_rate_of_fine_tuning(arm: str, lr: float, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Net, "train_step", recorded)
     fit(arm, tiny_setting(tiny_task()))
     assert dict(rates) == {20: pytest.approx(0.1), 12: pytest.approx(lr)}
+
+
+def test_l2rw_is_fine_tuned_from_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FineTunedAfter, "factor", 0.0)
+    task = tiny_task()
+    net = fit("l2rw_fine_tuned_slowly", tiny_setting(task, LONGER))
+    l2rw = make("l2rw", tiny_setting(task, replace(LONGER, n_steps_ours=48)))
+    X, y, clean_mask = task.with_clean()
+    expected = l2rw.fit(X, y, clean_mask=clean_mask).predict_proba(task.X_test)
+    np.testing.assert_array_equal(net.predict_proba(task.X_test), expected)
+    assert len(net.history) == 12, "a fifth of 60 steps, on one clean batch"
+
+
+def test_the_last_layer_alone_is_refitted() -> None:
+    task = tiny_task()
+    setting = tiny_setting(task, LONGER)
+    plain, net = fit("unweighted", setting), fit("last_layer_refitted", setting)
+    for name, value in plain.module_.state_dict().items():
+        assert torch.equal(net.module_.state_dict()[name], value)
+    features = net.features(task.X_test)
+    last = [m for m in net.module_.modules() if isinstance(m, torch.nn.Linear)][-1]
+    logits = last(torch.as_tensor(features)).detach().softmax(1)
+    np.testing.assert_allclose(logits, plain.predict_proba(task.X_test), atol=1e-6)
+    expected = net.last_layer_.predict_proba(features)
+    np.testing.assert_allclose(net.predict_proba(task.X_test), expected, atol=1e-6)
+    assert net.last_layer_.n_features_in_ == last.in_features
+    assert len(net.last_layer_.best_estimator_[0].mean_) == last.in_features
 
 
 def test_logit_adjustment_divides_by_the_frequencies_in_training() -> None:
