@@ -51,7 +51,7 @@ class Summary:
         return _shown(self.value)
 
 
-class Citizen(Net):
+class ScikitLearnAPI(Net):
     """Cloning, representation, tags, and sizes that modules ask for."""
 
     history_ = _kept_privately("history_")
@@ -69,7 +69,7 @@ class Citizen(Net):
         """
         shell = type(self).__new__(type(self))
         shell.__dict__.update(self.__dict__, clean_set=None)
-        clone: Any = super(Citizen, shell).__sklearn_clone__()
+        clone: Any = super(ScikitLearnAPI, shell).__sklearn_clone__()
         clone.clean_set = vars(self)["clean_set"]
         return clone
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from skorch.dataset import get_len
@@ -16,15 +16,6 @@ from ..meta_gradient.choice import Chooser
 from ..meta_gradient.objective import per_example
 from ..meta_gradient.parameters import select_parameters
 from ..nested import own
-
-
-class Step(NamedTuple):
-    """Weights (n,) of a batch, the weighted loss (a number), the output, the clean loss."""
-
-    weights: Tensor
-    loss: Tensor
-    output: Any
-    clean_loss: Tensor
 
 
 class NetObjective(nn.Module):
@@ -101,15 +92,17 @@ class Reweighting:
         self.clean_batches = clean_batches
         self.chooser = chooser
         self.meta_parameters = meta_parameters
-        self._last: tuple[Any, Step] | None = None
+        self._last: tuple[Any, dict[str, Any]] | None = None
 
-    def step(self, batch: Any) -> Step:
+    def step(self, batch: Any) -> dict[str, Any]:
         """Weigh a batch, and add the gradient of the weighted loss to the parameters.
 
         ``p`` (n,), what each example counts, multiplies its loss ``f_i`` and with it the
         slope ``u_i``. With weights ``w_i`` that are normalised so that ``sum_i p_i w_i = 1``, the
-        step is on ``sum_i p_i w_i f_i``; an example that counts twice is as good as two. The
-        weights returned are ``p_i w_i``.
+        step is on ``sum_i p_i w_i f_i``; an example that counts twice is as good as two.
+
+        Returns what skorch calls a step: the loss that it is on, the output (``y_pred``), and the
+        weights ``p_i w_i`` and the mean clean loss besides.
 
         A batch that comes again keeps its weights: optimizers such as LBFGS evaluate the loss of
         one batch several times, and rely on it being one function of the parameters.
@@ -119,11 +112,11 @@ class Reweighting:
             return self._last[1]
         first = self._last[1]
         losses, output = self.objective(batch)
-        loss = (first.weights * losses).sum()
+        loss = (first["weights"] * losses).sum()
         loss.backward()
-        return first._replace(loss=loss, output=output)
+        return {**first, "loss": loss, "y_pred": output}
 
-    def _weigh(self, batch: Any) -> Step:
+    def _weigh(self, batch: Any) -> dict[str, Any]:
         clean = self.clean_batches.next()
         pair, clean_pair = tuple(batch), tuple(clean)
         if clean.weight is not None:
@@ -135,8 +128,12 @@ class Reweighting:
             slopes = batch.weight.to(slopes) * slopes
         weights = normalize(slopes)
         found.backward(weights)
-        loss = (weights * found.losses.detach()).sum()
-        return Step(weights, loss, found.output, found.clean_loss)
+        return {
+            "loss": (weights * found.losses.detach()).sum(),
+            "y_pred": found.output,
+            "weights": weights,
+            "clean_loss": found.clean_loss,
+        }
 
     def _parameters(self) -> Mapping[str, nn.Parameter]:
         """Parameters of the meta-gradient; asked for at every step, since layers may be frozen."""

@@ -42,12 +42,7 @@ class Stepping(Net):
             fit.reweighting = self._reweighting(fit, fit_params)
         step = fit.reweighting.step(batch)
         self.meta_gradient_ = fit.reweighting.chooser.name
-        return {
-            "loss": step.loss,
-            "y_pred": step.output,
-            "weights": step.weights,
-            "clean_loss": step.clean_loss,
-        }
+        return step
 
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
