@@ -10,12 +10,13 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from .algorithm import normalize
+from .algorithm import Weighed, normalize
 from .choice import META_GRADIENTS, Chooser
 from .generators import ALL_STREAMS, GENERATORS
 from .objective import Objective
 from .parameters import MetaParameters, select_parameters
 from .state import Saved
+from .trial import Given
 
 # What was found out about modules seen before, by the way that was asked for.
 _choosers: WeakKeyDictionary[nn.Module, dict[str, Chooser]] = WeakKeyDictionary()
@@ -42,6 +43,32 @@ def _check_batch(batch: Any, name: str) -> None:
         raise ValueError(
             f"Got {len(X)} inputs and {len(y)} targets in {name}, but expected as many of one "
             "as of the other, and at least one."
+        )
+
+
+def _weigh(given: Given, meta_gradient: str) -> Weighed:
+    """Slopes of a batch, by what is known of the module, which is left as it was."""
+    choosers = _choosers.setdefault(given.objective.get_submodule("module"), {})
+    chooser = choosers.setdefault(meta_gradient, Chooser(meta_gradient))
+    with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
+        before = Saved(list(given.objective.modules()), ALL_STREAMS)
+        try:
+            return chooser(*given)
+        finally:
+            before.restore(chooser.streams)
+
+
+def _check_finite(found: Weighed) -> None:
+    if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
+        raise ValueError(
+            "Got losses that are not finite, so no weights can be computed. Check the inputs and "
+            "the module's parameters for NaN and infinity."
+        )
+    if not bool(torch.isfinite(found.slopes).all()):
+        raise ValueError(
+            "Got gradients that are not finite, of finite losses, so no weights can be computed. "
+            "Check for functions that are not smooth where they are evaluated, such as a root "
+            "or a norm at 0."
         )
 
 
@@ -174,22 +201,6 @@ def example_weights(
             "Got a module without a parameter that requires a gradient, but the weights come from "
             "gradients. Unfreeze at least one parameter."
         )
-    chooser = _choosers.setdefault(module, {}).setdefault(meta_gradient, Chooser(meta_gradient))
-    with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
-        before = Saved(list(objective.modules()), ALL_STREAMS)
-        try:
-            found = chooser(objective, batch, clean_batch, parameters)
-        finally:
-            before.restore(chooser.streams)
-    if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
-        raise ValueError(
-            "Got losses that are not finite, so no weights can be computed. Check the inputs and "
-            "the module's parameters for NaN and infinity."
-        )
-    if not bool(torch.isfinite(found.slopes).all()):
-        raise ValueError(
-            "Got gradients that are not finite, of finite losses, so no weights can be computed. "
-            "Check for functions that are not smooth where they are evaluated, such as a root "
-            "or a norm at 0."
-        )
+    found = _weigh(Given(objective, batch, clean_batch, parameters), meta_gradient)
+    _check_finite(found)
     return normalize(found.slopes)
