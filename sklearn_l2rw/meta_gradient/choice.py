@@ -22,15 +22,12 @@ from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_fr
 from .gradients import Parameters
 from .signature import signature
 from .state import Saved, no_trace, perturbed
-from .trial import Given, Plan, Trial, has_backward_hooks
+from .trial import REFUSALS, Given, Plan, Trial, has_backward_hooks
 from .ways import WAYS, weighed
 
 _logger = logging.getLogger("sklearn_l2rw")
 
 META_GRADIENTS = ("auto", *WAYS)
-
-# How a way says that it cannot take a module.
-REFUSALS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
 
 _NOISE = 0.01  # of the parameters in a trial
 _RARER = 8  # each look at a plan comes after so many times the steps of the one before

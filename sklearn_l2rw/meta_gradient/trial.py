@@ -24,6 +24,9 @@ from .signature import Signature, signature
 from .state import buffers_untouched, gradients_untouched, no_trace
 from .ways import WAYS
 
+# How a way, or a watch, says that it cannot take a module.
+REFUSALS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
+
 # Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
 
@@ -235,7 +238,7 @@ def look(objective: nn.Module, batch: Any) -> Habits:
     try:
         with buffers_untouched(objective), watched(objective) as habits:
             objective(batch)
-    except Exception:  # if it is the module's, plain training meets it next
+    except REFUSALS:  # if it is the module's, plain training meets it next
         return Habits()
     return habits
 

@@ -8,7 +8,7 @@ A way is a function ``(objective, batch, clean_batch, parameters) -> Weighed``:
   whose losses and output are returned.
 
 A new way is one more function here, and its line in `WAYS`. What it cannot take, it may let fail
-(see `choice.REFUSALS`); whether it is right for a module is found out by trying.
+(see `trial.REFUSALS`); whether it is right for a module is found out by trying.
 """
 
 from __future__ import annotations
