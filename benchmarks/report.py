@@ -27,12 +27,13 @@ from benchmarks.reporting.tables import (
 )
 
 README = Path(__file__).parent / "README.md"
-SHOWN = ("cpu", "cpu_long", "paper", "paper_wide")  # presets that the README reports
+SHOWN = ("cpu", "ablation", "cpu_long", "paper", "paper_wide")  # presets that the README reports
 MORE = {
     "imbalance-mnist": ("auc", "brier", "f1", "cpu_time"),
     "imbalance-tabular": ("auc", "average_precision", "brier", "f1", "cpu_time"),
     "noise-mnist": ("auc", "brier", "cpu_time"),
     "noise-cifar": ("auc", "brier", "cpu_time"),
+    "noise-human": ("auc", "brier", "cpu_time"),
     "clean-size": ("cpu_time",),
     "noise-and-imbalance": ("f1", "brier", "cpu_time"),
     "scaling": ("fit_time", "memory"),

@@ -35,7 +35,8 @@ from benchmarks.experiments import EXPERIMENTS, PRESETS
 from benchmarks.experiments.label_errors import LIKE
 from benchmarks.experiments.preset import Job, Preset, Row
 from benchmarks.experiments.training_run import Scores, choose_lr, next_lr
-from benchmarks.methods import ARMS, is_installed, tuned_as
+from benchmarks.methods import ABLATION, ARMS, BASE, is_installed, tuned_as
+from benchmarks.methods.options import OPTIONS
 from benchmarks.methods.others import MissingPackageError
 from benchmarks.reporting import results
 
@@ -61,7 +62,11 @@ def choose_arms(experiment: str, preset: Preset, arms: list[str] | None) -> list
     names = EXPERIMENTS[experiment].arms
     for name in arms or ():
         if name not in names:
-            raise ValueError(f"Got arm {name!r}, but expected some of {', '.join(names)}.")
+            alone = [name for name in names if name in BASE | ABLATION or name not in ARMS]
+            raise ValueError(
+                f"Got arm {name!r}, but expected some of {', '.join(alone)}; a net's name may end "
+                f"in some of {', '.join(f'_{option}' for option in OPTIONS)}, in that order."
+            )
         if not _installed(name):
             raise MissingPackageError(
                 f"The arm {name!r} needs {ARMS[name].package}, which is not installed. Run "

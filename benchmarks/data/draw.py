@@ -34,7 +34,8 @@ def draw(
     seed : int
         Fixes all draws but that of the test set, which all seeds have in common.
     noise, rate
-        How labels are made wrong: see `flip`.
+        How labels are made wrong: see `flip`. A name of ``source.given`` takes those labels, as
+        they come; the clean examples have their true ones.
     n_test : int or None
         Test examples in all, as many of each class; None takes all.
 
@@ -45,7 +46,8 @@ def draw(
     rows = take(source.y[: source.n_train], counts, rng)
     train, clean = (rows[part] for part in split_clean(source.y[rows], n_clean, n_classes, rng))
     y_true = source.y[train]
-    y_noisy = flip(y_true, noise, rate, rng, n_classes)
+    given = source.given.get(noise)
+    y_noisy = flip(y_true, noise, rate, rng, n_classes) if given is None else given[train]
     fixed = np.random.RandomState(0)
     test = balanced(source.y[source.n_train :], n_test, n_classes, fixed) + source.n_train
     y = source.y

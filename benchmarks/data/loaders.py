@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import fetch_openml, get_data_home, load_breast_cancer, load_digits
 
-from benchmarks.data.cifar import load_cifar10
+from benchmarks.data.cifar import load_cifar10, load_cifar10n
 from benchmarks.data.errors import DataError
 from benchmarks.data.source import Source
 
@@ -112,6 +112,7 @@ LOADERS: dict[str, Callable[[Path], Source]] = {
     "mnist": load_mnist,
     "mnist_small": load_mnist_small,
     "cifar10": load_cifar10,
+    "cifar10n": load_cifar10n,
     "mammography": partial(load_zenodo, name="mammography"),
     "wine_quality": partial(load_zenodo, name="wine_quality"),
     "abalone": partial(load_zenodo, name="abalone"),

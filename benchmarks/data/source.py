@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Source:
         set has no such division.
     offset, scale : float
         A row is given to the net as ``(X - offset) / scale``.
+    given : mapping of str to ndarray of shape (n_train,)
+        Labels that people really gave to the training rows, by the name of how they were gathered.
 
     """
 
@@ -39,6 +41,7 @@ class Source:
     n_train: int | None = None
     offset: float = 0.0
     scale: float = 1.0
+    given: Mapping[str, IntArray] = field(default_factory=dict)
 
     def rows(self, indices: IntArray) -> FloatArray:
         """Chosen rows as float32."""

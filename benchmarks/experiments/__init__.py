@@ -22,6 +22,7 @@ from benchmarks.experiments.sizes import (
     LABEL_ERRORS,
     NOISE_AND_IMBALANCE,
     NOISE_CIFAR,
+    NOISE_HUMAN,
     NOISE_MNIST,
     SCALING,
     TABULAR,
@@ -61,6 +62,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         "Wrong labels: CIFAR-10",
         "UniformFlip and BackgroundFlip: the paper's Tables 1 and 2.",
         NOISE_CIFAR, run_noisy, tuple(ARMS), "error", _noise, noisy_task, tuned_at_each_point,
+    ),
+    "noise-human": Experiment(
+        "Wrong labels that people gave: CIFAR-10N",
+        "CIFAR-10 with the labels of Wei et al. (2022), which are not for commercial use: by the "
+        "majority of three people, by the first of them, and a wrong one if there was any.",
+        NOISE_HUMAN, run_noisy, tuple(ARMS), "error", lambda point: str(point["noise"]),
+        noisy_task, tuned_at_each_point,
     ),
     "clean-size": Experiment(
         "How many clean examples?",

@@ -98,6 +98,17 @@ _FEWER = (
 )  # fmt: skip
 
 
+# What L2RW could be made of, and its rivals with all that is free; at most two hours of one core.
+_ABLATED = (
+    "unweighted", "unweighted_averaged", "fine_tuned_slowly", "fine_tuned_slowly_averaged",
+    "fine_tuned_slowly_falling", "clean_term_averaged", "last_layer_refitted",
+    "last_layer_refitted_averaged", "glc_averaged", "corrected_softly", "corrected_softly_averaged",
+    "l2b_averaged", "l2rw", "l2rw_averaged", "l2rw_fine_tuned_slowly_averaged",
+    "l2rw_clean_term_averaged", "l2rw_scaled_averaged", "l2rw_composed", "l2rw_composed_averaged",
+)  # fmt: skip
+_ABLATION = replace(MNIST, lrs=(0.01, 0.03, 0.1))
+
+
 def _noise(kind: str, *rates: float) -> tuple[Point, ...]:
     return tuple({"noise": kind, "rate": rate} for rate in rates)
 
@@ -114,6 +125,12 @@ NOISE_MNIST = {
         "bootstrap_soft",
         (*_noise("uniform", 0.0, 0.4, 0.6), *_noise("background", 0.4)),
         tuple(arm for arm in _TABLE_1_2 if arm != "bootstrap_soft"), 3, MNIST,
+        "mnist", n_train=5000, n_clean=100,
+    ),
+    "ablation": Preset(
+        "as cpu, but at 40% alone, where choices are made: of the parts of a step, and of the "
+        "rivals' options",
+        (*_noise("uniform", 0.4), *_noise("background", 0.4)), _ABLATED, 3, _ABLATION,
         "mnist", n_train=5000, n_clean=100,
     ),
     "cpu_long": Preset(
@@ -161,6 +178,26 @@ NOISE_CIFAR = {
     ),
 }  # fmt: skip
 
+_HUMAN = tuple({"noise": name} for name in ("aggre", "random1", "worse"))
+_HUMAN_ARMS = (
+    *_FEWER[:-1], "unweighted_averaged", "fine_tuned_slowly_averaged", "clean_term_averaged",
+    "glc_averaged", "corrected_softly_averaged", "l2b_averaged", "l2rw_averaged",
+    "l2rw_composed_averaged",
+)  # fmt: skip
+
+NOISE_HUMAN = {
+    "quick": replace(
+        NOISE_CIFAR["quick"], about=NOISE_CIFAR["quick"].about + ", the first person's labels",
+        points=_HUMAN[1:2], arms=_HUMAN_ARMS, data="cifar10n",
+    ),
+    "cpu": replace(NOISE_CIFAR["cpu"], points=_HUMAN, arms=_HUMAN_ARMS, data="cifar10n"),
+    "paper": replace(
+        NOISE_CIFAR["paper"],
+        about="nothing: Table 2's ResNet-32; the paper has labels that were flipped, and no others",
+        points=_HUMAN, arms=_HUMAN_ARMS, data="cifar10n",
+    ),
+}  # fmt: skip
+
 _CLEAN_ARMS = ("unweighted", "fine_tuned", "fine_tuned_slowly", "l2rw")
 _CLEAN_SIZES = (15, 30, 50, 100, 200, 500, 1000)
 
@@ -200,6 +237,12 @@ NOISE_AND_IMBALANCE = {
         "MNIST in place of CIFAR-10, LeNet-5, 1,000 steps, 3 seeds, 4 rates of 6; not reduced but "
         "added: a long tail (500 to 50 images a class) before labels are flipped",
         _noise("background", 0.0, 0.2, 0.4, 0.5), _BOTH, 3, MNIST,
+        "mnist", n_train=5000, n_clean=100, ratio=10,
+    ),
+    "ablation": Preset(
+        "as cpu, but at 40% alone, where choices are made: of the parts of a step, and of the "
+        "rivals' options",
+        _noise("background", 0.4), _ABLATED, 3, _ABLATION,
         "mnist", n_train=5000, n_clean=100, ratio=10,
     ),
     "paper": Preset(

@@ -57,7 +57,8 @@ def over_norms(slopes: Tensor, logits: Tensor, y: Tensor) -> Tensor:
     net has learned, whose gradients are small, count as much as others.
     """
     r = logits.softmax(1) - F.one_hot(y, logits.shape[1])
-    return slopes / r.norm(dim=1).clamp(min=1e-6)
+    scaled: Tensor = slopes / r.norm(dim=1).clamp(min=1e-6)
+    return scaled
 
 
 def shares(slopes: Tensor) -> Tensor:

@@ -20,12 +20,13 @@ COLORS = (
     "#332288", "#bbbbbb", "#44aa99", "#8b5a2b",
 )  # fmt: skip
 OURS = "#ee6677"
+HUMAN_RATES = {"aggre": 9.0, "random1": 17.2, "worse": 40.2}  # Wei et al. (2022), table 1
 Curves = Mapping[str, Sequence[float]]
 
 
 def draw(found: Results, folder: Path = FOLDER) -> list[Path]:
-    """Draw the figures of an experiment; returns their files."""
-    drawings = DRAWINGS.get(found.name, {})
+    """Draw the figures of an experiment; returns their files. An ablation is a table alone."""
+    drawings = {} if found.preset == "ablation" else DRAWINGS.get(found.name, {})
     paths = []
     for suffix, drawing in drawings.items():
         figure = drawing(found)
@@ -41,7 +42,10 @@ def draw(found: Results, folder: Path = FOLDER) -> list[Path]:
 def _style(arm: str, arms: Sequence[str]) -> dict[str, Any]:
     """Color and line of an arm in a figure of some arms, no two of which look the same."""
     if is_ours(arm):
-        dashes = {"l2rw_last": "--", "l2rw_bare": "-."}
+        dashes = {
+            "l2rw_last": "--", "l2rw_bare": "-.", "l2rw_averaged": ":",
+            "l2rw_composed_averaged": (0, (5, 1, 1, 1, 1, 1)),
+        }  # fmt: skip
         return {"color": OURS, "linewidth": 2.2, "zorder": 3, "linestyle": dashes.get(arm, "-")}
     rivals = [other for other in arms if not is_ours(other)]
     return {"color": COLORS[rivals.index(arm) % len(COLORS)], "linewidth": 1.2}
@@ -105,6 +109,16 @@ def noise(found: Results) -> Figure | None:
     ax.set(xlabel="share of wrong labels, uniform", ylabel="test accuracy, %")
     _legend(ax)
     return figure if points else None
+
+
+def human(found: Results) -> Figure:
+    """Accuracy against the share of labels that people got wrong."""
+    figure, ax = _axes()
+    points = {HUMAN_RATES[p["noise"]]: p for p in found.points}
+    _lines(ax, found, points, "error", _accuracy)
+    ax.set(xlabel="wrong labels, %, by people", ylabel="test accuracy, %")
+    _legend(ax)
+    return figure
 
 
 def clean_size(found: Results) -> Figure:
@@ -192,6 +206,7 @@ DRAWINGS: dict[str, dict[str, Any]] = {
     "imbalance-tabular": {"": ranks},
     "noise-mnist": {"": noise},
     "noise-cifar": {"": noise},
+    "noise-human": {"": human},
     "clean-size": {"": clean_size},
     "noise-and-imbalance": {"": noise_and_imbalance},
     "scaling": {"": scaling},

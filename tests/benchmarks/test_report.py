@@ -43,6 +43,16 @@ def test_each_experiment_has_a_section_and_figures(name: str, tmp_path: Path) ->
     assert readme.read_text() == text, "a second report changes nothing"
 
 
+def test_an_ablation_is_a_table_alone(tmp_path: Path) -> None:
+    write(tmp_path, "noise-mnist", made_up("noise-mnist", "ablation"), "ablation")
+    readme = tmp_path / "README.md"
+    assert report.report(tmp_path, readme, tmp_path / "f") == ["noise-mnist ablation"]
+    text = readme.read_text()
+    assert "| l2rw_composed_averaged |" in text
+    assert "--preset ablation" in text
+    assert not (tmp_path / "f").exists()
+
+
 def test_the_section_says_what_made_it_and_what_failed() -> None:
     text = report.section(small_results(), [])
     assert "torch 2." in text

@@ -171,7 +171,9 @@ def test_an_unknown_experiment_lists_those_there_are(capsys: pytest.CaptureFixtu
 
 def test_an_unknown_preset_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     message = refusal(capsys, NAME, "--preset", "large")
-    assert "Got --preset large, but expected one of quick, cpu, cpu_long, paper." in message
+    assert (
+        "Got --preset large, but expected one of quick, cpu, ablation, cpu_long, paper." in message
+    )
 
 
 def test_an_unknown_arm_lists_those_there_are(
@@ -180,6 +182,8 @@ def test_an_unknown_arm_lists_those_there_are(
     message = refusal(capsys, NAME, "--arms", "smoat", "--results", str(tmp_path))
     assert "Got arm 'smoat', but expected some of unweighted, " in message
     assert "smote" in message
+    assert "smote_averaged" not in message
+    assert "may end in some of _clipped, _falling, _averaged, in that order" in message
     message = refusal(capsys, "label-errors", "--arms", "smote", "--results", str(tmp_path))
     assert "fine_tuned_slowly, cross_validated, cross_validated_3, cleanlab, l2rw" in message
 

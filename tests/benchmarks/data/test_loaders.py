@@ -10,6 +10,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+import torch
 from sklearn.utils import Bunch
 
 from benchmarks.data import cifar, loaders
@@ -136,6 +137,56 @@ def test_a_cifar_folder_that_lacks_a_batch(tmp_path: Path) -> None:
 def test_no_cifar_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"Got no data_batch_1, .*test_batch in .*Download"):
         loaders.load("cifar10", str(tmp_path))
+
+
+def human_labels() -> dict[str, Any]:
+    y = np.array([0, 9, 1, 9, 2, 9, 3, 9, 4, 9])
+    names = ("aggre_label", "random_label1", "random_label2", "random_label3", "worse_label")
+    return {"clean_label": y, **{name: (y + i) % 10 for i, name in enumerate(names)}}
+
+
+def write_human(folder: Path, name: str, labels: dict[str, Any]) -> None:
+    if name.endswith(".pt"):
+        torch.save(labels, folder / name)
+    else:
+        small = {key: value.astype(np.int8) for key, value in labels.items()}
+        np.savez(folder / name, **small)
+
+
+@pytest.mark.parametrize("name", cifar.HUMAN_FILES)
+def test_labels_that_people_gave(tmp_path: Path, name: str) -> None:
+    write_cifar(tmp_path / cifar.FOLDER)
+    write_human(tmp_path, name, human_labels())
+    source = loaders.load("cifar10n", str(tmp_path))
+    assert set(source.given) == {"aggre", "random1", "worse"}
+    assert source.given["aggre"].tolist() == source.y[:10].tolist()
+    assert source.given["random1"].tolist() == [1, 0, 2, 0, 3, 0, 4, 0, 5, 0]
+    assert source.given["worse"].tolist() == [4, 3, 5, 3, 6, 3, 7, 3, 8, 3]
+    assert source.given["worse"].dtype == np.int64
+    assert source.n_train == 10
+
+
+def test_no_labels_that_people_gave(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cifar-10-batches-py"):
+        loaders.load("cifar10n", str(tmp_path))
+    write_cifar(tmp_path / cifar.FOLDER)
+    with pytest.raises(DataError) as error:
+        loaders.load("cifar10n", str(tmp_path))
+    for part in ("CIFAR-10_human.pt", "UCSC-REAL/cifar-10-100n", "--data-home", str(tmp_path)):
+        assert part in str(error.value)
+
+
+def test_labels_of_other_images(tmp_path: Path) -> None:
+    write_cifar(tmp_path / cifar.FOLDER)
+    labels = human_labels()
+    labels["clean_label"] = labels["clean_label"][::-1]
+    write_human(tmp_path, cifar.HUMAN_FILES[1], labels)
+    with pytest.raises(DataError, match=r"'clean_label' .*is not the labels of cifar-10-batches"):
+        loaders.load("cifar10n", str(tmp_path))
+    del labels["worse_label"]
+    write_human(tmp_path, cifar.HUMAN_FILES[1], labels)
+    with pytest.raises(DataError, match=r"Got clean_label, .*but expected 'worse_label'"):
+        loaders.load("cifar10n", str(tmp_path))
 
 
 def test_rows_are_scaled() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_rates_of_noise_are_exact_in_a_task(monkeypatch: pytest.MonkeyPatch) -> 
     X, y, clean_mask = task.with_clean()
     np.testing.assert_array_equal(X[clean_mask], task.X_clean)
     np.testing.assert_array_equal(y[~clean_mask], task.y)
+
+
+def test_labels_that_people_gave_are_taken_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = digits_source()
+    given = {"random1": (source.y[: source.n_train] * 7 + 1) % 10}
+    monkeypatch.setitem(loaders.LOADERS, "cifar10n", lambda home: replace(source, given=given))
+    experiment = EXPERIMENTS["noise-human"]
+    preset = tiny_preset(experiment.presets["cpu"], n_train=200, n_clean=20)
+    assert experiment.task is not None
+    task = experiment.task(preset, {"noise": "random1"}, 3, None)
+    np.testing.assert_array_equal(task.y, given["random1"][task.train_rows])
+    np.testing.assert_array_equal(task.y_true, source.y[task.train_rows])
+    np.testing.assert_array_equal(task.y_clean, source.y[task.clean_rows])
+    np.testing.assert_array_equal(task.y_test, source.y[task.test_rows])
+    with pytest.raises(ValueError, match="Got noise='aggre'"):
+        experiment.task(preset, {"noise": "aggre"}, 3, None)
 
 
 def test_the_paper_s_imbalance(monkeypatch: pytest.MonkeyPatch) -> None:
