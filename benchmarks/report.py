@@ -47,6 +47,7 @@ NAMES = {
     "average_precision": "average precision",
     "brier": "Brier score",
     "f1": "macro F1",
+    "rise": "rise of the error from its least one during a fit to the last, of 2,000 images, in %",
     "fit_time": "fit time in seconds",
     "cpu_time": "processor time of a fit in seconds",
     "memory": "memory in MB beyond what was there before the fit",
@@ -72,7 +73,7 @@ def section(found: Results, figure_paths: list[Path]) -> str:
         parts += [f"L2RW against the best other arm ({sign} is better), paired by seed:", table]
     if found.name == "imbalance-tabular":
         parts += ["Ranks over the data sets:", rank_table(found, measure)]
-    parts += [_details(found, name) for name in MORE[found.name]]
+    parts += [_details(found, name) for name in (*MORE[found.name], *["rise"] * preset.watched)]
     if found.tunings:
         about = "learning rates, and how often chosen; \\* is at an edge of those tried"
         parts.append(_folded(about, lr_table(found)))

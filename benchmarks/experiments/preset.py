@@ -41,6 +41,9 @@ class Preset:
         Test examples, as many of each class; None takes all.
     ratio : float
         Imbalance ratio of a long tail; 1 is none.
+    watched : bool
+        Whether test errors are looked at during fits, which takes a few seconds; then ``rise`` is
+        a measure: how much larger the last error is than the least one.
 
     """
 
@@ -54,11 +57,12 @@ class Preset:
     n_clean: int = 0
     n_test: int | None = None
     ratio: float = 1.0
+    watched: bool = False
 
     def digest(self) -> str:
         """Short name of all that results depend on, beside points, arms and seeds."""
         settings = asdict(self)
-        for name in ("about", "points", "arms", "n_seeds"):
+        for name in ("about", "points", "arms", "n_seeds", "watched"):
             del settings[name]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 

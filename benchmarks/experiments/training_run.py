@@ -13,6 +13,7 @@ from benchmarks.experiments.measures import held_out_score, measured, score
 from benchmarks.experiments.preset import Experiment, Job, Preset, Row
 from benchmarks.methods import fit
 from benchmarks.methods.setting import Setting
+from benchmarks.methods.watched import rise
 
 HELD_OUT = 0.25  # share of the training data that learning rates are chosen on
 LADDER = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)  # where grids go on beyond an edge
@@ -71,12 +72,14 @@ def _held_out(arm: str, setting: Setting) -> tuple[float, float]:
 def train(task: Task, preset: Preset, job: Job) -> Row:
     """Fit an arm, and measure it on the test set."""
     lr = preset.training.lrs[0] if job.lr is None else job.lr
-    setting = Setting(task, preset.training, lr, job.seed, job.device)
+    setting = Setting(task, preset.training, lr, job.seed, job.device, watched=preset.watched)
     try:
         with quiet(), measured(job.device) as cost:
             estimator = fit(job.arm, setting)
         proba, predicted = estimator.predict_proba(task.X_test), estimator.predict(task.X_test)
         found = score(task.y_test, proba, predicted)
+        if preset.watched:
+            found["rise"] = rise(estimator, task.X_test, task.y_test)
     except FAILURES as error:
         return {"lr": job.lr, "failed": f"{type(error).__name__}: {error}"[:300]}
     return {"lr": job.lr, "measures": {**found, **cost.measures()}}

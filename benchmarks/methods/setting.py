@@ -11,11 +11,16 @@ from benchmarks.data.task import Task
 from benchmarks.methods.net import Net
 from benchmarks.methods.options import OPTIONS
 from benchmarks.methods.training import NetFactory, Training
+from benchmarks.methods.watched import Watched
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What makers of arms get; ``options`` are some of `OPTIONS`, for every net of the arm."""
+    """What makers of arms get.
+
+    ``options`` are some of `OPTIONS`, for every net of the arm; ``watched`` says whether test
+    errors are kept during a fit, by `Watched`.
+    """
 
     task: Task
     training: Training
@@ -23,6 +28,7 @@ class Setting:
     seed: int
     device: str = "cpu"
     options: tuple[str, ...] = ()
+    watched: bool = False
 
     @property
     def factory(self) -> NetFactory:
@@ -38,8 +44,11 @@ class Setting:
     def settings(self, n_steps: int) -> dict[str, Any]:
         """Parameters of a skorch net that is trained for a number of steps."""
         settings = self.training.settings(self.lr, n_steps, self.device)
-        if self.options:
-            chosen = [(name, OPTIONS[name](n_steps)) for name in self.options]
+        chosen = [(name, OPTIONS[name](n_steps)) for name in self.options]
+        if self.watched:
+            test = self.task.X_test, self.task.y_test
+            chosen.append(("watched", Watched(*test, self.training.n_steps)))
+        if chosen:
             settings["callbacks"] = [*settings.get("callbacks", []), *chosen]
         return settings
 

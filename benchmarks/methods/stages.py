@@ -111,11 +111,11 @@ class FineTunedAfter(Net):
         self.first = first
 
     def fit(self, X: Any, y: Any, clean_mask: Any = None, **fit_params: Any) -> Any:
-        first = clone(self.first).fit(X, y, clean_mask=clean_mask)
+        self.first_ = clone(self.first).fit(X, y, clean_mask=clean_mask)
         with seeded(self.random_state, str(self.device)):
             self.class_counts_ = np.bincount(y)
             self.initialize()
-            self.module_.load_state_dict(first.module_.state_dict())
+            self.module_.load_state_dict(self.first_.module_.state_dict())
             for group in self.optimizer_.param_groups:
                 group["lr"] *= self.factor
             return self.partial_fit(X[clean_mask], y[clean_mask], **fit_params)

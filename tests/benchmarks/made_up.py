@@ -12,7 +12,7 @@ from benchmarks.reporting.tables import Results
 
 MEASURES = (
     "error", "balanced_error", "auc", "average_precision", "brier", "f1", "fit_time", "cpu_time",
-    "memory", "data_memory",
+    "memory", "data_memory", "rise",
 )  # fmt: skip
 
 

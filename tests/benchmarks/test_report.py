@@ -50,6 +50,7 @@ def test_an_ablation_is_a_table_alone(tmp_path: Path) -> None:
     text = readme.read_text()
     assert "| l2rw_composed_averaged |" in text
     assert "--preset ablation" in text
+    assert "<summary>rise of the error from its least one" in text
     assert not (tmp_path / "f").exists()
 
 
