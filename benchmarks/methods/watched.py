@@ -50,11 +50,9 @@ class Watched(Callback):
         """Error of a net as it is."""
         mean = getattr(dict(net.callbacks_).get("averaged"), "mean_", None)
         module = net.module_ if mean is None else mean.module
-        training = module.training
         X = torch.as_tensor(self.X[:N_ROWS], device=net.device)
         with torch.no_grad():
             predicted = module.eval()(X).argmax(1).cpu().numpy()
-        module.train(training)
         return float(100 * (predicted != self.y[:N_ROWS]).mean())
 
 

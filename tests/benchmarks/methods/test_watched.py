@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.experiments.preset import Job
 from benchmarks.experiments.training_run import train
 from benchmarks.methods import fit
-from benchmarks.methods.watched import KEY, N_LOOKS, rise
+from benchmarks.methods.options import Averaged
+from benchmarks.methods.watched import KEY, N_LOOKS, Watched, rise
 from tests.small_benchmarks import TINY, tiny_preset, tiny_setting, tiny_task
 
 LONG = replace(TINY, n_steps=240, n_steps_ours=240)
@@ -42,6 +46,19 @@ def test_the_last_error_is_that_of_the_net(name: str) -> None:
     assert errors(net)[-1] == pytest.approx(wrong)
     assert len(errors(net)) == 20
     assert rise(net, TASK.X_test, TASK.y_test) == pytest.approx(wrong - min(errors(net)))
+
+
+def test_the_mean_is_looked_at_once_there_is_one() -> None:
+    X = np.eye(2, dtype=np.float32)[[0, 1, 1, 1]]
+    watched, averaged = Watched(X, np.array([0, 1, 1, 0]), 1), Averaged()
+    averaged.mean_ = AveragedModel(nn.Identity())
+    callbacks = [("averaged", averaged), ("watched", watched)]
+    net = SimpleNamespace(module_=nn.Softmin(1), callbacks_=callbacks, device="cpu")
+    assert watched.error(net) == 25, "of the mean; the net itself is always wrong but once"
+    averaged.mean_ = None
+    assert watched.error(net) == 75
+    net.callbacks_ = callbacks[1:]
+    assert watched.error(net) == 75
 
 
 def test_the_first_stage_counts() -> None:
