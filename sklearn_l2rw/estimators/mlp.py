@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
 
-class MLP(nn.Module):
+class MLP(nn.Sequential):
     """Multilayer perceptron with ReLU units: the default module, for tabular data.
 
     Parameters
@@ -33,16 +33,10 @@ class MLP(nn.Module):
     def __init__(
         self, n_features: int, n_outputs: int, hidden_layer_sizes: int | Sequence[int] = (100,)
     ) -> None:
-        super().__init__()
         if not isinstance(hidden_layer_sizes, Iterable):
             hidden_layer_sizes = (hidden_layer_sizes,)
         sizes = [n_features, *hidden_layer_sizes]
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], n_outputs))
-
-    def forward(self, X: Tensor) -> Tensor:
-        """Outputs of shape (n, n_outputs), for X of shape (n, n_features)."""
-        outputs: Tensor = self.layers(X)
-        return outputs
+        super().__init__(*layers, nn.Linear(sizes[-1], n_outputs))

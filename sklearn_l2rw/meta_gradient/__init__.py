@@ -1,1 +1,1 @@
-"""From two batches to example weights: the paper. Needs torch alone."""
+"""From two batches to example weights: the paper, in torch alone."""

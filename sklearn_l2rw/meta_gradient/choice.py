@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .algorithm import Weighed
 from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_from
 from .gradients import Parameters
 from .signature import signature
 from .state import Saved, no_trace, perturbed
-from .trial import REFUSALS, Given, Plan, Trial, has_backward_hooks
+from .trial import REFUSALS, Given, Plan, Situation, Trial, situation
 from .ways import WAYS, weighed
 
 _logger = logging.getLogger("sklearn_l2rw")
@@ -31,20 +30,6 @@ META_GRADIENTS = ("auto", *WAYS)
 
 _NOISE = 0.01  # of the parameters in a trial
 _RARER = 8  # each look at a plan comes after so many times the steps of the one before
-
-Situation = tuple[tuple[Any, ...], frozenset[str]]
-
-
-def situation(modules: list[nn.Module]) -> tuple[Any, ...]:
-    """What a way is chosen for: which modules train, what is learned, whether there are hooks.
-
-    Callbacks freeze and thaw layers, and a way that is right for some may be wrong for others.
-    """
-    found: list[Any] = [has_backward_hooks(modules)]
-    for m in modules:
-        found.append(m.training)
-        found += [p is not None and p.requires_grad for p in m._parameters.values()]
-    return tuple(found)
 
 
 def candidates(meta_gradient: str) -> list[Plan]:
@@ -121,16 +106,19 @@ class Chooser:
         """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
         given = Given(objective, batch, clean_batch, parameters)
         modules = list(objective.modules())
+        before = Saved(modules, self.streams)
         now = situation(modules), frozenset(parameters)
         plan, looks = self._plans.get(now), 0
-        before = Saved(modules, ALL_STREAMS if plan is None else self.streams)
-        if plan is None or self._is_due(plan, len(batch[1])):
+        if plan is None:
+            before = Saved(modules, ALL_STREAMS)
+        if plan is None or (plan.calls >= plan.due and self._is_due(plan, len(batch[1]))):
             plan, looks = self._settle(plan, given, now, looks), 1
         failed: set[tuple[str, str]] = set()
         while plan is not None:
             try:
-                found = self._run(plan, given)
-                if looks == 2 or self._is_known(plan, found.losses):
+                found = plan.run(given, self.streams)
+                known = looks == 2 or not WAYS[plan.way].tried
+                if known or signature(found.losses) in plan.verified:
                     plan.calls += 1
                     self.name = plan.way
                     return found
@@ -147,20 +135,12 @@ class Chooser:
             plan, looks = self._settle(plan, given, now, looks), min(looks + 1, 2)
         return self._unweighed(given)
 
-    def _run(self, plan: Plan, given: Given) -> Weighed:
-        lock = GENERATORS if self.streams else nullcontext()
-        with lock, drawing_from(self.streams):
-            return plan.run(given)
-
     def _is_due(self, plan: Plan, n: int) -> bool:
         """Whether it is time to look again at a plan: examples may have begun to interact."""
-        if plan.calls < plan.due or n == 1 or not WAYS[plan.way].tried:
+        if n == 1 or not WAYS[plan.way].tried:
             return False
         plan.due *= _RARER
         return True
-
-    def _is_known(self, plan: Plan, losses: Tensor) -> bool:
-        return not WAYS[plan.way].tried or signature(losses) in plan.verified
 
     def _settle(self, plan: Plan | None, given: Given, now: Situation, looks: int) -> Plan | None:
         """Plan that is right on a batch: the one in use if it is; None where nothing can be told.

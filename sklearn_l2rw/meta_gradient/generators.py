@@ -26,17 +26,17 @@ NO_STREAMS: Streams = frozenset()
 ALL_STREAMS: Streams = frozenset({"torch", "random", "numpy"})
 
 # Generators that the module at hand draws from; None where that is not known.
-_streams: ContextVar[Streams | None] = ContextVar("streams", default=None)
+STREAMS: ContextVar[Streams | None] = ContextVar("streams", default=None)
 
 
 @contextmanager
 def drawing_from(streams: Streams | None) -> Iterator[None]:
     """Say which generators the module draws from: within, the others are not touched."""
-    token = _streams.set(streams)
+    token = STREAMS.set(streams)
     try:
         yield
     finally:
-        _streams.reset(token)
+        STREAMS.reset(token)
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -148,7 +148,7 @@ def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iter
     the global generator, which is put back too): the clean batch's dropout masks must not repeat
     those of the training batch, or examples would be favoured for their place in the batch.
     """
-    known = _streams.get()
+    known = STREAMS.get()
     if known is not None and not known:
         yield
         return

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from ..nested import map_leaves
 from .algorithm import Weighed
 from .gradients import Parameters, clean_gradient
 from .graph import RULES, call, inputs_first, transposed
@@ -59,18 +58,18 @@ class Layer:
     """A node; for each of its inputs the parameter there and the views between, or None.
 
     `kind` names the node if it is a linear layer or a convolution whose weight is a parameter;
-    then `own` is what it is applied to, and `geometry` the arguments of the convolution.
+    then `input` is what it is applied to, and `geometry` the arguments of the convolution.
     """
 
     def __init__(self, node: Any, inputs: list[tuple[Tensor, list[Any]] | None]) -> None:
         self.node, self.inputs = node, inputs
-        self.kind, self.own, self.geometry = "other", torch.empty(0), ()
+        self.kind, self.input, self.geometry = "other", torch.empty(0), ()
         name = node.name()
         if name in LINEAR and inputs[-1] and not inputs[-2]:
             if name == "MmBackward0" or node._saved_alpha == node._saved_beta == 1:
-                self.kind, self.own = "linear", getattr(node, LINEAR[name])
+                self.kind, self.input = "linear", getattr(node, LINEAR[name])
         elif name == "ConvolutionBackward0" and inputs[1] and not inputs[0]:
-            self.kind, self.own = "convolution", node._saved_input
+            self.kind, self.input = "convolution", node._saved_input
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
 
 
@@ -133,7 +132,7 @@ def find_layers(losses: Tensor) -> list[Layer]:
 def deltas_of(losses: Tensor, layers: list[Layer], keep: bool = False) -> tuple[Tensor, ...]:
     """Gradients of the sum of the losses by the layers' outputs."""
     edges = [GradientEdge(layer.node, 0) for layer in layers]
-    # `own` is held by the layers; what else the graph saved is not needed again.
+    # `input` is held by the layers; what else the graph saved is not needed again.
     keep = keep or any(layer.kind == "other" for layer in layers)
     return torch.autograd.grad(losses, edges, torch.ones_like(losses), retain_graph=keep)
 
@@ -169,15 +168,17 @@ class _Part:
             c = torch.nn.functional.pad(c, (self.start, self.total - self.stop))
             found = call(layer.node, _scaled(delta, c))
             return [g if keep else None for g, keep in zip(found, mask, strict=True)]
-        delta, own = self.rows(delta), self.rows(layer.own)
+        delta, applied_to = self.rows(delta), self.rows(layer.input)
         delta = _scaled(delta, c)
         if layer.kind == "linear":
             bias = [delta.sum(0) if mask[0] else None] if len(mask) == 3 else []
             # contiguous, once the weight's view is undone
-            return [*bias, None, (delta.t() @ own).t()]
+            return [*bias, None, (delta.t() @ applied_to).t()]
         weight, sizes = layer.inputs[1][0], [delta.shape[1]]  # type: ignore[index]
         geometry = layer.geometry
-        return list(torch.ops.aten.convolution_backward(delta, own, weight, sizes, *geometry, mask))
+        return list(
+            torch.ops.aten.convolution_backward(delta, applied_to, weight, sizes, *geometry, mask)
+        )
 
     def slopes(self, layer: Layer, delta: Tensor, moving: Slots) -> Tensor:
         """``<delta, dz>`` by example, where dz is how far tangents move the layer's output."""
@@ -185,9 +186,9 @@ class _Part:
         moved: Tensor | None
         if layer.kind == "convolution" and moving[1] is not None:
             weight, bias = moving[1], moving[2]
-            moved = torch.convolution(self.rows(layer.own), weight, bias, *layer.geometry)  # type: ignore[call-arg]
+            moved = torch.convolution(self.rows(layer.input), weight, bias, *layer.geometry)  # type: ignore[call-arg]
         elif layer.kind == "linear" and moving[-1] is not None:
-            moved = self.rows(layer.own) @ moving[-1]
+            moved = self.rows(layer.input) @ moving[-1]
             if len(moving) == 3 and moving[0] is not None:
                 moved += moving[0]
         else:
@@ -209,6 +210,20 @@ class _Part:
         return backward
 
 
+def _back(gradient: Tensor | None, view: Any) -> Tensor | None:
+    """Gradient by what a view is of."""
+    if gradient is None or view.name() != "TBackward0":
+        return call(view, gradient)[0]
+    return gradient.t()
+
+
+def _moved(tangent: Tensor | None, view: Any) -> Tensor | None:
+    """Tangent of a view."""
+    if tangent is None or view.name() == "TBackward0":
+        return None if tangent is None else tangent.t()
+    return RULES.get(view.name(), transposed)(view, [tangent])[0]
+
+
 def _by_leaf(layer: Layer, gradients: Slots) -> list[tuple[Tensor, Tensor]]:
     """Parameters and gradients, from gradients by the layer's inputs."""
     pairs = []
@@ -217,7 +232,7 @@ def _by_leaf(layer: Layer, gradients: Slots) -> list[tuple[Tensor, Tensor]]:
             continue
         parameter, views = found
         for view in reversed(views):
-            (gradient,) = call(view, gradient)
+            gradient = _back(gradient, view)
         if gradient is not None:
             pairs.append((parameter, gradient.sum_to_size(parameter.shape)))
     return pairs
@@ -228,8 +243,8 @@ def _moving(layer: Layer, by_leaf: Mapping[Tensor, Tensor]) -> Slots:
     slots: Slots = []
     for found in layer.inputs:
         tangent = by_leaf.get(found[0]) if found else None
-        for view in reversed(found[1]) if found and tangent is not None else ():
-            tangent = RULES.get(view.name(), transposed)(view, [tangent])[0]
+        for view in reversed(found[1]) if found else ():
+            tangent = _moved(tangent, view)
         slots.append(tangent)
     return slots
 
@@ -253,9 +268,14 @@ def layerwise(
     return Weighed(slopes, losses, output, clean_loss, part.backward(layers, deltas))
 
 
-def _shapes(batch: Any) -> Any:
-    """Shapes of the examples of a batch, as nested as the batch is."""
-    return map_leaves(lambda x: (tuple(x.shape[1:]), x.device, x.is_floating_point()), batch)
+def _alike(a: Any, b: Any) -> bool:
+    """Whether the examples of two batches have the same shapes, as nested as the batches are."""
+    if isinstance(a, Tensor):
+        kinds = [(x.shape[1:], x.device, x.is_floating_point()) for x in (a, b)]
+        return kinds[0] == kinds[1]
+    if isinstance(a, Mapping):
+        return all(_alike(x, b[key]) for key, x in a.items())
+    return len(a) == len(b) and all(map(_alike, a, b))
 
 
 def _concatenated(batch: Any, clean_batch: Any) -> Any:
@@ -271,14 +291,14 @@ def _kernel_pays(layer: Layer, delta: Tensor, m: int, total: int, uses: Counter[
     if layer.kind != "linear" or len(delta) != total:
         return False
     once = all(uses[found[0]] == 1 for found in layer.inputs if found)
-    wide = layer.own.shape[1] * delta.shape[1] > m * (layer.own.shape[1] + delta.shape[1])
+    wide = layer.input.shape[1] * delta.shape[1] > m * (layer.input.shape[1] + delta.shape[1])
     return once and wide
 
 
 def _kernel_slopes(layer: Layer, delta: Tensor, n: int) -> Tensor:
     """Sum over clean j of ``(x_i . x_j + 1) (d_i . d_j)``: a linear layer needs no ``v``."""
-    own, d = layer.own, delta[:n] @ delta[n:].t()
-    alike = own[:n] @ own[n:].t()
+    x, d = layer.input, delta[:n] @ delta[n:].t()
+    alike = x[:n] @ x[n:].t()
     if len(layer.inputs) == 3 and layer.inputs[0] is not None:
         alike += 1
     return _inner(alike, d)
@@ -290,7 +310,7 @@ def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Param
     For modules that draw no random numbers, batches whose examples have one shape, and small
     clean batches: that of a large one costs more memory than it saves time.
     """
-    if _shapes(batch) != _shapes(clean_batch) or 4 * len(clean_batch[1]) > len(batch[1]):
+    if 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
         return layerwise(objective, batch, clean_batch, parameters)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from .generators import GENERATORS, Positions, Streams, generators_untouched
+from .generators import GENERATORS, STREAMS, Positions, Streams, generators_untouched
 
 __all__ = ["GENERATORS", "Saved", "gradients_untouched", "no_trace", "perturbed"]
 
@@ -45,12 +45,14 @@ class Saved:
     """Buffers and generators before a step, for the step to be taken again."""
 
     def __init__(self, modules: Sequence[nn.Module], streams: Streams) -> None:
-        self._buffers, self._positions = _Buffers(modules), Positions(modules, streams)
+        self._buffers = _Buffers(modules)
+        self._positions = Positions(modules, streams) if streams else None
 
     def restore(self, streams: Streams) -> None:
         """Put back the buffers, and the generators that the module draws from."""
         self._buffers.restore()
-        self._positions.restore(streams)
+        if self._positions is not None:
+            self._positions.restore(streams)
 
 
 @contextmanager
@@ -97,5 +99,13 @@ def perturbed(module: nn.Module, scale: float) -> Iterator[None]:
 @contextmanager
 def no_trace(module: nn.Module, *, own_stream: bool = False) -> Iterator[None]:
     """Buffers and generators are after the block what they were before it."""
-    with generators_untouched(module, own_stream=own_stream), buffers_untouched(module):
-        yield
+    buffers, streams = _Buffers(module.modules()), STREAMS.get()
+    draws_nothing = streams is not None and not streams
+    try:
+        if draws_nothing:
+            yield
+        else:
+            with generators_untouched(module, own_stream=own_stream):
+                yield
+    finally:
+        buffers.restore()

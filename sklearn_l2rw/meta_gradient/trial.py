@@ -8,7 +8,8 @@ to one ordinary backward pass: for any numbers ``r_i``, ``sum_i r_i u_i = <grad 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,7 +18,15 @@ from torch import Tensor, nn
 
 from .algorithm import Weighed, inner
 from .contexts import CONTEXTS
-from .generators import Habits, Streams, drawing_from, hides_operations, watched
+from .generators import (
+    GENERATORS,
+    STREAMS,
+    Habits,
+    Streams,
+    drawing_from,
+    hides_operations,
+    watched,
+)
 from .gradients import Parameters, by_backward, clean_gradient, dense
 from .graph import inputs_first
 from .signature import Signature, signature
@@ -29,6 +38,9 @@ REFUSALS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
 
 # Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
+
+
+Situation = tuple[tuple[Any, ...], frozenset[str]]
 
 
 class Given(NamedTuple):
@@ -66,10 +78,18 @@ class Plan:
         """Names of way and context."""
         return self.way, self.context
 
-    def run(self, given: Given) -> Weighed:
-        """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
-        with torch.enable_grad(), CONTEXTS[self.context]():
-            return WAYS[self.way].compute(*given)
+    def run(self, given: Given, streams: Streams) -> Weighed:
+        """Slopes, losses, output and weighted backward of a training batch; the clean loss.
+
+        `streams` are the generators that the module draws from.
+        """
+        token = STREAMS.set(streams)
+        lock = GENERATORS if streams else nullcontext()
+        try:
+            with lock, torch.enable_grad(), CONTEXTS[self.context]():
+                return WAYS[self.way].compute(*given)
+        finally:
+            STREAMS.reset(token)
 
 
 class _Truth(NamedTuple):
@@ -193,7 +213,7 @@ class Trial:
         with gradients_untouched(objective), drawing_from(self.streams), no_trace(objective):
             for p in objective.parameters():
                 p.grad = None
-            found = plan.run(self.given)
+            found = plan.run(self.given, self.streams)
             self.signatures.add(signature(found.losses))
             with CONTEXTS[plan.context]():
                 found.backward(truth.r)
@@ -216,6 +236,18 @@ class Trial:
         products = truth.r * slopes
         scale = torch.maximum(products.abs().sum(), truth.slope.abs())
         return _relative(products.sum() - truth.slope, scale)
+
+
+def situation(modules: Sequence[nn.Module]) -> tuple[Any, ...]:
+    """What a way is chosen for: which modules train, what is learned, whether there are hooks.
+
+    Callbacks freeze and thaw layers, and a way that is right for some may be wrong for others.
+    """
+    found: list[Any] = [has_backward_hooks(modules)]
+    for m in modules:
+        found.append(m.training)
+        found += [p is not None and p.requires_grad for p in m._parameters.values()]
+    return tuple(found)
 
 
 def has_backward_hooks(modules: Iterable[nn.Module]) -> bool:
