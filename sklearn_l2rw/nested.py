@@ -17,7 +17,7 @@ def map_leaves(function: Callable[[Any], Any], X: Any) -> Any:
     return function(X)
 
 
-def own(X: Any) -> Any:
+def copied(X: Any) -> Any:
     """Copy of the tensors of X, for a module that may write into its input.
 
     Without a graph: inputs are no functions of what is trained.

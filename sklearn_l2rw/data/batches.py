@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Subset, default_collate
 from .collate import Collate, order_of
 
 Positions = NDArray[np.int64]
+_ENOUGH = 8  # items whose order is not kept by chance
 
 
 class Batch(tuple[Any, Any]):
@@ -71,19 +72,24 @@ class CollateNumbered:
     """A loader's own way to make a batch of items, with the items' numbers in the batch's order.
 
     A way of the user's may bring items into another order, as one that sorts sequences by their
-    length does. See `order_of`; no numbers where the order cannot be told.
+    length does, and is watched (see `order_of`) until it has kept that of a whole batch; there
+    are no numbers from where the order cannot be told.
     """
 
     def __init__(self, collate: Collate) -> None:
         self.collate = collate
+        self._trusted = collate is default_collate
+        self._lost = False
 
     def __call__(self, items: list[tuple[Any, int]]) -> tuple[Any, list[int] | None]:
         """Make a batch, and the numbers of its examples."""
         given = [item for item, _ in items]
         numbers = [number for _, number in items]
-        if self.collate is default_collate:
-            return self.collate(given), numbers
+        if self._lost or self._trusted:
+            return self.collate(given), None if self._lost else numbers
         batch, order = order_of(self.collate, given)
+        self._lost = order is None
+        self._trusted = order == list(range(len(items))) and len(items) >= _ENOUGH
         return batch, None if order is None else [numbers[i] for i in order]
 
 
@@ -150,10 +156,10 @@ class UnknownRows(Batches):
 def refuse_weights() -> None:
     """Say that weights of the user are to be applied where rows cannot be told apart."""
     raise ValueError(
-        "Got sample_weight or class_weight with an iterator_train, an IterableDataset or a "
-        "train_split that does not say which rows a batch has, but expected torch's DataLoader "
-        "over a Dataset with a length, or a Subset of it. Weigh the examples in the criterion "
-        "instead."
+        "Got sample_weight or class_weight with an iterator_train, a collate_fn, an "
+        "IterableDataset or a train_split that does not say which rows a batch has, but expected "
+        "torch's DataLoader over a Dataset with a length, or a Subset of it, and a collate_fn "
+        "that makes the same of an item each time. Weigh the examples in the criterion instead."
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..nested import map_leaves
+from .examples import Examples
 
 Mask = NDArray[np.bool_]
 
@@ -64,6 +65,18 @@ def given_examples(clean_set: Any, arguments: FitArguments) -> Any:
     if arguments.X_val is not None:
         return arguments.X_val, arguments.y_val
     return None if is_number(clean_set) else clean_set
+
+
+def check_length_known(examples: Examples, arguments: FitArguments) -> None:
+    """Check that nothing is given by row where X does not say how many rows it has."""
+    by_row = {"sample_weight": arguments.sample_weight, "clean_mask": arguments.clean_mask}
+    given = [name for name, value in by_row.items() if value is not None]
+    if given and examples.in_dataset and not hasattr(examples.X, "__len__"):
+        raise ValueError(
+            f"Got {' and '.join(given)} with a {type(examples.X).__name__} that has no length, but "
+            "expected a Dataset whose rows are numbered. Weigh the examples of a stream in the "
+            "criterion, and give its clean examples as clean_set."
+        )
 
 
 def check_mask(clean_mask: Any, n_rows: int) -> Mask:

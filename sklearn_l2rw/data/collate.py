@@ -19,8 +19,9 @@ def order_of(collate: Collate, items: list[Any]) -> tuple[Any, list[int] | None]
 
     The `collate_fn` is asked a second time, for the same items with marks in place of their
     targets: the marks say which item went where. Since it may go by the targets themselves, that
-    is believed only where the batch has the items' targets and inputs in that order, inputs up to
-    padding. Random numbers are drawn as by one call.
+    is believed only where the batch has the items' targets in that order, and their inputs: as
+    they are, up to padding, or as it makes them of each item alone. The global generators are
+    afterwards where one call leaves them.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def order_of(collate: Collate, items: list[Any]) -> tuple[Any, list[int] | None]
         marked = [(X, torch.full_like(y, i)) for i, (X, y) in enumerate(items)]
         marks = np.asarray(collate(marked)[1]).reshape(len(items), -1)[:, 0]
         order = [int(mark) for mark in marks]
-        known = sorted(order) == list(range(len(items))) and _has(batch, [items[i] for i in order])
+        complete = sorted(order) == list(range(len(items)))
+        known = complete and _has(batch, [items[i] for i in order], collate)
     except Exception:  # of the user's code, which was not made for marks
         known = False
     finally:
@@ -52,14 +54,20 @@ def order_of(collate: Collate, items: list[Any]) -> tuple[Any, list[int] | None]
     return batch, order if known else None
 
 
-def _has(batch: Any, items: Sequence[Any]) -> bool:
+def _has(batch: Any, items: Sequence[Any], collate: Collate) -> bool:
     """Whether a batch has these items, in this order."""
     y = np.stack([np.asarray(target).ravel() for _, target in items])
     if not np.array_equal(np.asarray(batch[1]).reshape(y.shape), y):
         return False
-    columns = zip(*(leaves(X) for X, _ in items), strict=True)
     parts = [np.asarray(part) for part in leaves(batch[0])]
-    return all(any(_holds(part, column) for part in parts) for column in columns)
+    return _hold(parts, [leaves(X) for X, _ in items]) or _hold(
+        parts, [[np.asarray(part)[0] for part in leaves(collate([item])[0])] for item in items]
+    )
+
+
+def _hold(parts: Sequence[Any], inputs: Sequence[Sequence[Any]]) -> bool:
+    """Whether the arrays of a batch are those of its examples."""
+    return all(any(_holds(part, column) for part in parts) for column in zip(*inputs, strict=True))
 
 
 def _holds(part: Any, column: Sequence[Any]) -> bool:

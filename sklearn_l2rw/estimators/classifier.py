@@ -57,11 +57,11 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         is no larger is the clean batch of every step.
 
     meta_gradient : str, default="auto"
-        How :math:`u_i` is computed: one of ``"auto"``, ``"layerwise"``, ``"forward"``,
-        ``"double_backward"`` and ``"finite_difference"``; see :func:`example_weights`. The choice
-        of ``"auto"`` is made
-        once a fit and does not change the weights beyond rounding, unless it has to fall back to
-        finite differences.
+        How :math:`u_i` is computed: ``"auto"``, or one of ``"merged"``, ``"layerwise"``,
+        ``"forward"``, ``"dual_numbers"``, ``"double_backward"``, ``"per_example"`` and
+        ``"finite_difference"``; see :func:`example_weights`. ``"auto"`` takes the fastest that is
+        right for the module, and another where the module computes something else. It does not
+        change the weights beyond rounding.
 
     meta_parameters : None, str, list of str or callable, default=None
         Parameters of the module that the meta-gradient is taken over, None being all of them; see

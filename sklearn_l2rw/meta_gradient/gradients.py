@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .graph import inputs_first
 from .state import gradients_untouched, no_trace
 
 Parameters = Mapping[str, nn.Parameter]
@@ -18,6 +20,18 @@ Differentiate = Callable[[Tensor, nn.Module, Parameters], Gradients]
 def dense(gradient: Tensor | None) -> Tensor | None:
     """Gradient as an ordinary tensor; that of a sparse embedding is none."""
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+
+
+@contextmanager
+def leaves_untouched(loss: Tensor) -> Iterator[None]:
+    """Put the gradients of all leaves below a loss back on leaving, the user's own too."""
+    nodes = [] if loss.grad_fn is None else inputs_first(loss.grad_fn)
+    before = [(n.variable, n.variable.grad) for n in nodes if hasattr(n, "variable")]
+    try:
+        yield
+    finally:
+        for leaf, grad in before:
+            leaf.grad = grad
 
 
 def by_grad(loss: Tensor, objective: nn.Module, parameters: Parameters) -> Gradients:
@@ -35,7 +49,7 @@ def by_backward(
     parameters inside them. The gradients that were there before are put back; the graph is kept
     if `keep`.
     """
-    with gradients_untouched(objective):
+    with gradients_untouched(objective), leaves_untouched(loss):
         for p in objective.parameters():
             p.grad = None
         loss.backward(retain_graph=keep)  # type: ignore[no-untyped-call]

@@ -96,8 +96,8 @@ def mm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     left, right = tangents
     out = None if left is None else left @ node._saved_mat2
     if right is not None:
-        own = node._saved_self
-        out = own @ right if out is None else torch.addmm(out, own, right)
+        saved = node._saved_self
+        out = saved @ right if out is None else torch.addmm(out, saved, right)
     return (out,)
 
 
@@ -107,8 +107,8 @@ def batch_norm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     out = None if x is None else call(node, x)[0]
     if weight is None and bias is None:
         return (out,)
-    own = node._saved_input
-    shape = (1, -1, *[1] * (own.ndim - 2))
+    saved = node._saved_input
+    shape = (1, -1, *[1] * (saved.ndim - 2))
     mean, scale = node._saved_result1, node._saved_result2
     if not node._saved_training:
         mean, scale = node._saved_running_mean, (node._saved_running_var + node._saved_eps).rsqrt()
@@ -116,9 +116,9 @@ def batch_norm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     if weight is not None:
         scale = scale * weight
         shift = (shift - mean * scale).view(shape)
-        out = shift.expand_as(own).clone() if out is None else out.add_(shift)
-        return (out.addcmul_(own, scale.view(shape)),)
-    return (add(out, shift.view(shape).expand_as(own)),)
+        out = shift.expand_as(saved).clone() if out is None else out.add_(shift)
+        return (out.addcmul_(saved, scale.view(shape)),)
+    return (add(out, shift.view(shape).expand_as(saved)),)
 
 
 def max_pool(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
@@ -194,8 +194,8 @@ def bmm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     left, right = tangents
     out = None if left is None else torch.bmm(left, node._saved_mat2)
     if right is not None:
-        own = node._saved_self
-        out = torch.bmm(own, right) if out is None else torch.baddbmm(out, own, right)
+        saved = node._saved_self
+        out = torch.bmm(saved, right) if out is None else torch.baddbmm(out, saved, right)
     return (out,)
 
 

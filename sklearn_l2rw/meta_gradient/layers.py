@@ -9,16 +9,14 @@ One backward pass to the outputs ``z_l`` of the layers, not to their parameters,
 one product more than plain training, beside the clean pass. `merged` takes the clean batch along
 in the same pass, and in linear layers needs no ``v_l`` at all. A layer is a node of the recorded
 graph that has parameters as inputs, so shared weights, in-place operations and dropout need no
-care. What does not fit raises `RefusedError`; that examples do not interact is for the caller to
-see.
+care. What does not fit raises `RefusedError`, as does a node that may make examples interact (see
+`apart`).
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import torch
@@ -26,6 +24,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from .algorithm import Weighed
+from .apart import RefusedError, refuse_mixing
 from .gradients import Parameters, clean_gradient
 from .graph import RULES, call, inputs_first, transposed
 
@@ -40,18 +39,9 @@ LAYERS = {
     "NativeGroupNormBackward0",
     "NativeBatchNormBackward0",
 }
-# Names of nodes that may take rows from anywhere or put rows together, and of torch's own nodes.
-MOVING = re.compile(
-    "Index|Gather|Scatter|MaskedSelect|Sort|Topk|Take|Unique|SplitWithSizes|Segment|PackPadded|Nested"
-)
-OWN = re.compile(r"Backward\d+$|^torch::autograd::(?!CppNode)")
 GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 Backward = Callable[[Tensor], None]
 Slots = list[Tensor | None]
-
-
-class RefusedError(NotImplementedError):
-    """The module is none whose slopes can be had layer by layer."""
 
 
 class Layer:
@@ -73,30 +63,6 @@ class Layer:
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
 
 
-@cache
-def _is_plain(name: str) -> bool:
-    """Whether a node keeps the rows of an example where they are, for all that its name says."""
-    return bool(OWN.search(name)) and not MOVING.search(name) and "BatchNorm" not in name
-
-
-def _refuse(node: Any, name: str) -> None:
-    """Refuse a node if rows of its output do not belong each to one example, by their place.
-
-    Even if their number is a multiple of that of the examples by chance: graphs or sequences of
-    several sizes, one below the other. What moves entries along the last dimension alone, as a
-    loss takes those of the labels, is none of these.
-    """
-    if not OWN.search(name):
-        raise RefusedError(f"{name} is not one of torch's own functions")
-    if "BatchNorm" in name and getattr(node, "_saved_training", True):
-        raise RefusedError("batch statistics make examples interact")
-    if MOVING.search(name):
-        dim, ndim = getattr(node, "_saved_dim", None), len(node._input_metadata[0].shape)
-        dim = dim - 2**64 if isinstance(dim, int) and dim >= 2**63 else dim
-        if ndim < 2 or dim not in (-1, ndim - 1):
-            raise RefusedError(f"{name} may move rows from one example to another")
-
-
 def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
     """The leaf that a node is, or is a view of."""
     views = []
@@ -110,22 +76,21 @@ def find_layers(losses: Tensor) -> list[Layer]:
     """Layers below the losses of a batch."""
     if losses.grad_fn is None:
         raise RefusedError("the losses do not depend on a parameter")
+    nodes: list[tuple[Any, str, bool]] = []
     layers: list[Layer] = []
     above: set[Any] = set()
     for node in reversed(inputs_first(losses.grad_fn)):
         if node in above or hasattr(node, "variable"):
             continue
         name = node.name()
-        if not _is_plain(name):
-            _refuse(node, name)
         inputs = [_parameter(child) for child, _ in node.next_functions]
+        nodes.append((node, name, any(inputs)))
         if any(inputs):
             above.update(view for found in inputs if found for view in found[1])
-            shape = tuple(node._input_metadata[0].shape)
-            known = name in LAYERS and not getattr(node, "_saved_sparse", False)
-            if not known or not shape or shape[0] % len(losses):
-                raise RefusedError(f"a parameter goes into {name} of shape {shape}")
+            if name not in LAYERS or getattr(node, "_saved_sparse", False):
+                raise RefusedError(f"a parameter goes into {name}")
             layers.append(Layer(node, inputs))
+    refuse_mixing(nodes, len(losses))
     return layers
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..nested import own
+from ..nested import copied
 
 
 def per_example(losses: Any, n: int) -> Tensor:
@@ -32,7 +32,7 @@ class Objective(nn.Module):
 
     def forward(self, batch: tuple[Any, Any]) -> tuple[Tensor, Any]:
         """Losses (n,) of a batch (X, y), and what the module puts out."""
-        X, y = own(batch[0]), batch[1]
+        X, y = copied(batch[0]), batch[1]
         if isinstance(X, Mapping):
             output = self.module(**X)
         elif isinstance(X, (tuple, list)):

@@ -27,14 +27,16 @@ from .generators import (
     hides_operations,
     watched,
 )
-from .gradients import Parameters, by_backward, clean_gradient, dense
+from .gradients import Parameters, by_backward, clean_gradient, dense, leaves_untouched
 from .graph import inputs_first
 from .signature import Signature, signature
 from .state import buffers_untouched, gradients_untouched, no_trace
 from .ways import WAYS
 
-# How a way, or a watch, says that it cannot take a module.
-REFUSALS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
+# How a way, or a watch, says that it cannot take a module: by any error, since the module's own
+# code is run in ways that it was not written for. What fails in plain training is seen there.
+REFUSALS = (Exception,)
+UNFIT = (NotImplementedError, RuntimeError, AttributeError, TypeError)  # those of torch
 
 # Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
@@ -167,7 +169,13 @@ class Trial:
     def _one_truth(self, losses: Tensor, seed: int, v: dict[str, Tensor], *, keep: bool) -> _Truth:
         everything = dict(self.given.objective.named_parameters())
         r = torch.randn(len(losses), generator=torch.Generator().manual_seed(seed)).to(losses)
-        found = by_backward((r * losses).sum(), self.given.objective, everything, keep=keep)
+        loss = (r * losses).sum()
+        if not loss.requires_grad:
+            raise ValueError(
+                "Got losses that do not depend on any parameter that requires a gradient, but the "
+                "weights come from gradients. Unfreeze a parameter, or see what the module returns."
+            )
+        found = by_backward(loss, self.given.objective, everything, keep=keep)
         pairs = zip(everything, found, strict=True)
         gradient = {name: g for name, g in pairs if g is not None}
         slope = r.new_zeros(())
@@ -215,10 +223,10 @@ class Trial:
                 p.grad = None
             found = plan.run(self.given, self.streams)
             self.signatures.add(signature(found.losses))
-            with CONTEXTS[plan.context]():
+            with CONTEXTS[plan.context](), leaves_untouched(found.losses):
                 found.backward(truth.r)
-            named = objective.named_parameters()
-            grads = {name: dense(p.grad) for name, p in named}
+                named = objective.named_parameters()
+                grads = {name: dense(p.grad) for name, p in named}
             gradient = {name: g for name, g in grads.items() if g is not None}
             buffers = [b.clone() for b in objective.buffers()]
         pairs = zip(buffers, truth.buffers, strict=True)
@@ -270,7 +278,7 @@ def look(objective: nn.Module, batch: Any) -> Habits:
     try:
         with buffers_untouched(objective), watched(objective) as habits:
             objective(batch)
-    except REFUSALS:  # if it is the module's, plain training meets it next
+    except UNFIT:  # if it is the module's, plain training meets it next
         return Habits()
     return habits
 

@@ -1,18 +1,13 @@
-"""Checks of an estimator: its parameters, the columns of X, what training came to."""
+"""Checks of what the user makes an estimator of: its parameters, callbacks and module."""
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-import torch
-from sklearn.utils.validation import validate_data
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ..data.arrays import several
 from ..meta_gradient.choice import META_GRADIENTS
 
 
@@ -78,41 +73,3 @@ def check_copyable(module: nn.Module) -> None:
             "torch cannot copy, but expected one that can be, since a module of yours is not "
             "altered. Give the class, module=MyNet, or pass one batch through the instance before."
         )
-
-
-def check_trained(net: Any) -> None:
-    """Check that training came to finite parameters: the last step is in no loss."""
-    floats = [
-        p
-        for _, p in net.get_all_learnable_params()
-        if p.requires_grad and p.is_floating_point() and not is_lazy(p)
-    ]
-    norms = torch._foreach_norm(floats) if floats else ()
-    if not math.isfinite(sum(norm.item() for norm in norms)):
-        raise ValueError(
-            "The parameters are not finite after the last step. Lower lr, keep the clipping of "
-            "gradients (max_grad_norm), or look for a module or criterion that divides by or "
-            "takes the logarithm of 0."
-        )
-
-
-def _is_table(X: Any) -> bool:
-    """Tell a table, whose columns are features, from images, several inputs and the like."""
-    if hasattr(X, "shape"):
-        return len(X.shape) == 2
-    return not several(X) and np.ndim(X) == 2
-
-
-def check_features(estimator: Any, X: Any, *, reset: bool) -> None:
-    """Learn number and names of features from a table, or compare X with what was learned."""
-    if reset:
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(estimator).pop(name, None)
-    if _is_table(X) and (reset or hasattr(estimator, "n_features_in_")):
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-
-
-def check_names(estimator: Any, X: Any) -> None:
-    """Compare the names of columns with those learned, where X has names."""
-    if hasattr(X, "columns"):
-        check_features(estimator, X, reset=False)

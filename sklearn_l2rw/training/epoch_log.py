@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from ..data.batches import Batch, Positions
 
@@ -82,3 +84,19 @@ def check_losses(history: Any) -> None:
                 "lr, keep the clipping of gradients (max_grad_norm), or look for a module or "
                 "criterion that divides by or takes the logarithm of 0."
             )
+
+
+def check_trained(net: Any) -> None:
+    """Check that training came to finite parameters: the last step is in no loss."""
+    floats = [
+        p
+        for _, p in net.get_all_learnable_params()
+        if p.requires_grad and p.is_floating_point() and not is_lazy(p)
+    ]
+    norms = torch._foreach_norm(floats) if floats else ()
+    if not math.isfinite(sum(norm.item() for norm in norms)):
+        raise ValueError(
+            "The parameters are not finite after the last step. Lower lr, keep the clipping of "
+            "gradients (max_grad_norm), or look for a module or criterion that divides by or "
+            "takes the logarithm of 0."
+        )

@@ -17,6 +17,7 @@ from ..data.clean_set import (
     Mask,
     check_clean_form,
     check_clean_lengths,
+    check_length_known,
     check_mask,
     check_same_features,
     check_some_of_each,
@@ -25,17 +26,13 @@ from ..data.clean_set import (
     split_off,
 )
 from ..data.examples import Examples, enter
+from ..data.features import check_features, check_names
 from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
-from .checks import (
-    check_copyable,
-    check_features,
-    check_names,
-    check_parameters,
-    check_trained,
-)
+from .checks import check_copyable, check_parameters
+from .epoch_log import check_trained
 from .fit_state import Fit
 from .net import Net
 from .recording import WeightRecord
@@ -190,6 +187,8 @@ class Fitting(Net):
         if not examples.in_dataset:
             known = keep and hasattr(self, "n_features_in_")
             check_features(self, X if hasattr(X, "columns") else examples.X, reset=not known)
+        if arguments.sample_weight is not None or arguments.clean_mask is not None:
+            check_length_known(examples, arguments)
         before = getattr(self, "targets_", None) if keep else None
         self.targets_ = self._make_targets()
         checked = self.targets_.learn(
@@ -292,7 +291,9 @@ class Fitting(Net):
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split the data set of X and y; see :meth:`skorch.NeuralNet.get_split_datasets`."""
-        fit = self._needs_fit("get_split_datasets")
+        fit = self._fit
+        if fit is None:
+            return super().get_split_datasets(X, y, **fit_params)
         fit.base = self.get_dataset(X, y)
         fit.dataset, valid = super().get_split_datasets(fit.base, y, **fit_params)
         return fit.dataset, valid
@@ -328,6 +329,7 @@ class Fitting(Net):
     def initialize_criterion(self, *args: Any, **kwargs: Any) -> Any:
         """Make the criterion, a copy of one that was given."""
         super().initialize_criterion(*args, **kwargs)
+        self.__dict__.pop("_chooser", None)
         if self.criterion_ is self.criterion:
             self.criterion_ = copy.deepcopy(self.criterion)
         return self

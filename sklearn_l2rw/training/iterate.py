@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from ..data.arrays import numpy_knows
@@ -17,8 +17,8 @@ from ..data.batches import (
     positions_in,
     refuse_weights,
 )
-from ..data.dtypes import cast_floats, cast_integers, has_integers
 from ..data.rows import as_rows, batch_loader, encoded
+from ..nested import leaves, map_leaves
 from ..targets.targets import Targets
 from .fit_state import Fit
 from .net import Net
@@ -98,18 +98,17 @@ class Iterating(Net):
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module, to floats where it cannot take integers."""
         if isinstance(x, Tensor) and x.is_floating_point():
-            floats = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
-            return super().infer(x.to(next(floats, x.dtype)), **fit_params)
-        x = cast_floats(x, self.module_)
-        if not has_integers(x):
+            return super().infer(x.to(_precision(self.module_) or x.dtype), **fit_params)
+        x = _cast_floats(x, self.module_)
+        if not _has_integers(x):
             return super().infer(x, **fit_params)
         if getattr(self, "integers_are_floats_", False):
-            return super().infer(cast_integers(x, self.module_), **fit_params)
+            return super().infer(_cast_integers(x, self.module_), **fit_params)
         try:
             return super().infer(x, **fit_params)
         except (RuntimeError, ValueError) as error:
             try:
-                output = super().infer(cast_integers(x, self.module_), **fit_params)
+                output = super().infer(_cast_integers(x, self.module_), **fit_params)
             except (RuntimeError, ValueError):
                 raise error from None
         if self._fit is not None:
@@ -123,3 +122,33 @@ class Iterating(Net):
             y_true = self.targets_.like_output(y_true, first)
         loss = super().get_loss(first, y_true, X=X, training=training)
         return loss if training or loss.ndim == 0 else loss.mean()
+
+
+def _precision(module: nn.Module) -> torch.dtype | None:
+    floats = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return next(floats, None)
+
+
+def _is_integer(x: Any) -> bool:
+    return isinstance(x, Tensor) and not x.is_floating_point() and not x.is_complex()
+
+
+def _has_integers(X: Any) -> bool:
+    """Tell whether some array of X holds integers or booleans."""
+    return any(_is_integer(x) for x in leaves(X))
+
+
+def _cast_floats(X: Any, module: nn.Module) -> Any:
+    """Floating inputs in the module's precision."""
+    dtype = _precision(module)
+    if dtype is None:
+        return X
+    return map_leaves(
+        lambda x: x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x, X
+    )
+
+
+def _cast_integers(X: Any, module: nn.Module) -> Any:
+    """Integer inputs as floats in the module's precision."""
+    dtype = _precision(module) or torch.get_default_dtype()
+    return map_leaves(lambda x: x.to(dtype) if _is_integer(x) else x, X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from ..meta_gradient.algorithm import normalize
 from ..meta_gradient.choice import Chooser
 from ..meta_gradient.objective import per_example
 from ..meta_gradient.parameters import select_parameters
-from ..nested import own
+from ..nested import copied
 
 
 class NetObjective(nn.Module):
@@ -24,15 +25,15 @@ class NetObjective(nn.Module):
     A batch is ``(X, y)``, or ``(X, y, weight)`` with what each example's loss is multiplied by.
     """
 
-    def __init__(self, net: Any, fit_params: Mapping[str, Any]) -> None:
+    fit_params: Mapping[str, Any] = MappingProxyType({})  # of the step at hand
+
+    def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
-        self.fit_params = fit_params
         self.held = _components(net)
         for name, holder in self.held.items():
             if isinstance(holder, nn.Module):
                 self.add_module(name, holder)
-        self._named = list(self.named_parameters())
 
     def is_of(self, net: Any) -> bool:
         """Whether these are still the net's components; callbacks may make them anew."""
@@ -40,13 +41,13 @@ class NetObjective(nn.Module):
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """Parameters that require a gradient at this moment, by name."""
-        return {name: p for name, p in self._named if p.requires_grad}
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
     def forward(self, batch: Any) -> tuple[Tensor, Any]:
         """Losses (n,), and what the module puts out."""
         X, y, *weight = batch
         # a module may write into its input
-        X = X.detach().clone() if isinstance(X, Tensor) else own(X)
+        X = X.detach().clone() if isinstance(X, Tensor) else copied(X)
         criterion = self.net.criterion_
         reduction = getattr(criterion, "reduction", None)
         if reduction is not None:  # one loss for each example
@@ -57,7 +58,7 @@ class NetObjective(nn.Module):
         finally:
             if reduction is not None:
                 criterion.reduction = reduction
-        if losses.ndim != 1 or len(losses) != len(y):
+        if not isinstance(losses, Tensor) or losses.ndim != 1 or len(losses) != len(y):
             losses = per_example(losses, get_len(X))
         return losses * weight[0] if weight else losses, output
 
@@ -117,12 +118,13 @@ class Reweighting:
         return {**first, "loss": loss, "y_pred": output}
 
     def _weigh(self, batch: Any) -> dict[str, Any]:
+        parameters = self._parameters()
         clean = self.clean_batches.next()
         pair, clean_pair = tuple(batch), tuple(clean)
         if clean.weight is not None:
             ones = torch.ones(get_len(batch[0]), device=clean.weight.device)
             pair, clean_pair = (*batch, ones), (*clean, clean.weight)
-        found = self.chooser(self.objective, pair, clean_pair, self._parameters())
+        found = self.chooser(self.objective, pair, clean_pair, parameters)
         slopes = found.slopes
         if isinstance(batch, Batch) and batch.weight is not None:
             slopes = batch.weight.to(slopes) * slopes
@@ -137,7 +139,13 @@ class Reweighting:
 
     def _parameters(self) -> Mapping[str, nn.Parameter]:
         """Parameters of the meta-gradient; asked for at every step, since layers may be frozen."""
-        if self.meta_parameters is None:
-            return self.objective.trainable()  # those of the criterion too
+        if self.meta_parameters is None:  # those of the criterion too
+            parameters = self.objective.trainable()
+            if not parameters:
+                raise ValueError(
+                    "Got a module without a parameter that requires a gradient, but the weights "
+                    "come from gradients. Unfreeze at least one parameter."
+                )
+            return parameters
         chosen = select_parameters(self.objective.get_submodule("module"), self.meta_parameters)
         return {f"module.{name}": p for name, p in chosen.items()}

@@ -15,7 +15,7 @@ from ..data.clean_batches import CleanBatches, Position
 from ..data.rows import as_rows, encoded
 from ..meta_gradient.choice import Chooser
 from ..meta_gradient.state import no_trace, perturbed
-from ..nested import own
+from ..nested import copied
 from ..targets.targets import Targets
 from .checks import check_callbacks
 from .epoch_log import EpochLog, check_losses
@@ -40,6 +40,7 @@ class Stepping(Net):
         self._set_training(True)
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
             fit.reweighting = self._reweighting(fit, fit_params)
+        fit.reweighting.objective.fit_params = fit_params
         step = fit.reweighting.step(batch)
         self.meta_gradient_ = fit.reweighting.chooser.name
         return step
@@ -47,9 +48,8 @@ class Stepping(Net):
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        fit = self._fit
-        assert fit is not None  # train_step_single has looked
-        if self.max_grad_norm is not None and not fit.clips_itself:
+        clips = self._fit is not None and not self._fit.clips_itself
+        if self.max_grad_norm is not None and clips:
             clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
@@ -58,7 +58,7 @@ class Stepping(Net):
         if replaced is not None:  # a callback has made the module anew
             self.__dict__.pop("_chooser", None)
         clean = self._clean_batches(fit) if replaced is None else replaced.clean_batches
-        objective = NetObjective(self, fit_params)
+        objective = NetObjective(self)
         chooser = self.__dict__.get("_chooser")
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(clean, fit_params)
@@ -90,9 +90,9 @@ class Stepping(Net):
             if isinstance(m, nn.Module)
         )  # fmt: skip
         with torch.no_grad(), no_trace(modules):
-            outputs = [self.infer(own(X), **fit_params)]
+            outputs = [self.infer(copied(X), **fit_params)]
             with perturbed(modules, 0.1):  # probabilities are so anywhere
-                outputs.append(self.infer(own(X), **fit_params))
+                outputs.append(self.infer(copied(X), **fit_params))
         first = [output[0] if isinstance(output, tuple) else output for output in outputs]
         self.targets_.check_output(first, self.criterion_)
         self._set_training(True)
