@@ -21,7 +21,7 @@ from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_fr
 from .gradients import Parameters
 from .signature import signature
 from .state import Saved, no_trace, perturbed
-from .trial import REFUSALS, UNFIT, Given, Plan, Situation, Trial, situation
+from .trial import REFUSALS, Given, Plan, Situation, Trial, situation
 from .ways import WAYS, weighed
 
 _logger = logging.getLogger("sklearn_l2rw")
@@ -114,7 +114,6 @@ class Chooser:
         if plan is None or (plan.calls >= plan.due and self._is_due(plan, len(batch[1]))):
             plan, looks = self._settle(plan, given, now, looks), 1
         failed: set[tuple[str, str]] = set()
-        reason: Exception | None = None
         while plan is not None:
             try:
                 found = plan.run(given, self.streams)
@@ -126,11 +125,9 @@ class Chooser:
                 del found  # its graph would double the memory of a trial
             except torch.cuda.OutOfMemoryError:
                 raise
-            except REFUSALS as error:
-                if reason is None or isinstance(reason, UNFIT):
-                    reason = error  # rather one of the user's code
+            except REFUSALS:
                 if plan.key in failed:
-                    raise reason from None
+                    raise
                 failed.add(plan.key)
                 self._failed.setdefault(now, set()).add(plan.key)
                 plan = None

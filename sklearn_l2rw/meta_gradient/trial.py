@@ -33,10 +33,10 @@ from .signature import Signature, signature
 from .state import buffers_untouched, gradients_untouched, no_trace
 from .ways import WAYS
 
-# How a way, or a watch, says that it cannot take a module: by any error, since the module's own
-# code is run in ways that it was not written for. What fails in plain training is seen there.
-REFUSALS = (Exception,)
-UNFIT = (NotImplementedError, RuntimeError, AttributeError, TypeError)  # those of torch
+# How torch says that a way, or a watch, cannot take a module, and how the module's own functions
+# may, which are run in ways that they were not written for.
+_TORCHS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
+REFUSALS = (*_TORCHS, ValueError, AssertionError, LookupError, StopIteration)
 
 # Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
@@ -278,7 +278,7 @@ def look(objective: nn.Module, batch: Any) -> Habits:
     try:
         with buffers_untouched(objective), watched(objective) as habits:
             objective(batch)
-    except UNFIT:  # if it is the module's, plain training meets it next
+    except _TORCHS:  # if it is the module's, plain training meets it next
         return Habits()
     return habits
 

@@ -30,8 +30,9 @@ class Held(Callback):
         self, net: Any, batch: Any = None, training: bool = False, **kw: Any
     ) -> None:
         if training:
-            clean = tuple(torch.as_tensor(part) for part in net.clean_set)
-            pair = batch[0], torch.as_tensor(batch[1])
+            X_clean, y_clean = net.clean_set
+            clean = (torch.as_tensor(X_clean), torch.as_tensor(y_clean))
+            pair = (batch[0], torch.as_tensor(batch[1]))
             self.expected = normalized(per_example_slopes(net.module_, self.loss, pair, clean))
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
