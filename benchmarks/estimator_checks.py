@@ -10,7 +10,10 @@ import warnings
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import torch
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 from skorch import NeuralNetClassifier
 from torch import Tensor, nn
@@ -54,6 +57,36 @@ def expected_failures(estimator: Any) -> dict[str, str]:
     }
 
 
+# The two checks that are expected to fail, on estimators that get as far as to the comparison: of
+# the rows that count, a class has one alone, from which no clean set can be split off.
+
+
+class Linear(nn.Linear):
+    """In double precision, since the comparison is to 1e-7."""
+
+    def __init__(self, n_features: int, n_outputs: int) -> None:
+        super().__init__(n_features, n_outputs, dtype=torch.float64)
+
+
+def with_clean_examples(estimator: Any, **settings: Any) -> Any:
+    """An estimator whose clean set is given, for the data of the checks: 15 rows of 30 features."""
+    X = np.random.default_rng(0).random((12, 30))
+    labels = [0, 1] if isinstance(estimator, L2RWBinaryClassifier) else [0, 1, 2]
+    clean_set = X, np.resize(labels, 12)
+    return clone(estimator).set_params(
+        clean_set=clean_set, module=Linear, **{"batch_size": 4, "max_epochs": 1, **settings}
+    )
+
+
+def fails_as_expected(name: str, estimator: Any) -> bool:
+    """Whether a check that is expected to fail does so by its comparison, and nothing before it."""
+    try:
+        vars(estimator_checks)[name](type(estimator).__name__, with_clean_examples(estimator))
+    except AssertionError as error:
+        return "with `sample_weight` is not equivalent to fitting" in str(error)
+    return False
+
+
 def main() -> None:
     """Print the table; fail where a check fails that is not expected to."""
     argparse.ArgumentParser(description=__doc__).parse_args()
@@ -71,6 +104,7 @@ def main() -> None:
         count = Counter(result["status"] for result in results)
         print(f"| {name} | {count['passed']} | {count['failed']} | {count['xfail']} |")
         if name != "skorch":
+            failures += [check for check in expected if not fails_as_expected(check, estimator)]
             failures += [r["check_name"] for r in results if r["status"] == "failed"]
     if failures:
         raise SystemExit(f"Failed: {', '.join(failures)}")

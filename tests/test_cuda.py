@@ -20,7 +20,7 @@ from tests.zoo_parts import Problem
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
-RANDOM = ("checkpoint", "dropout", "noise", "drop", "random", "mix", "sampl")
+RANDOM = ("checkpoint", "packed", "dropout", "noise", "drop", "random", "mix", "sampl")
 # Kernels that CUDA has not, or not in double precision, and numbers that differ by device.
 CASES = [
     name
@@ -149,6 +149,7 @@ def test_autocast() -> None:
     assert_close(found.cpu(), expected, atol=0.05 * float(expected.max()))
 
 
+@pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores")
 def test_compiled_module() -> None:
     torch.manual_seed(0)
     net = MLP()

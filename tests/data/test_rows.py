@@ -52,7 +52,7 @@ def run(X: Any = X, y: Any = Y, module: Any = MLP, **settings: Any) -> tuple[Any
         {"train_split": ValidSplit(3)},
         {"random_state": 3},
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_same_as_the_loader_of_skorch(settings: dict[str, Any]) -> None:
     fast, fast_record = run(**settings)

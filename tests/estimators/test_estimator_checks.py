@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from imblearn.utils.estimator_checks import (
@@ -14,10 +13,8 @@ from imblearn.utils.estimator_checks import (
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from torch import nn
 
-from benchmarks.estimator_checks import ESTIMATORS, expected_failures
-from sklearn_l2rw import L2RWBinaryClassifier
+from benchmarks.estimator_checks import ESTIMATORS, expected_failures, with_clean_examples
 
 ours = [estimator for name, estimator in ESTIMATORS.items() if name != "skorch"]
 
@@ -31,27 +28,6 @@ ours = [estimator for name, estimator in ESTIMATORS.items() if name != "skorch"]
 def test_scikit_learn(estimator: Any, check: Any) -> None:
     name = check.func.__name__
     check(with_clean_examples(estimator) if name in expected_failures(estimator) else estimator)
-
-
-# The two checks that are expected to fail, on estimators that get as far as to the comparison: of
-# the rows that count, a class has one alone, from which no clean set can be split off.
-
-
-class Linear(nn.Linear):
-    """In double precision, since the comparison is to 1e-7."""
-
-    def __init__(self, n_features: int, n_outputs: int) -> None:
-        super().__init__(n_features, n_outputs, dtype=torch.float64)
-
-
-def with_clean_examples(estimator: Any, **settings: Any) -> Any:
-    """An estimator whose clean set is given, for the data of the checks: 15 rows of 30 features."""
-    X = np.random.default_rng(0).random((12, 30))
-    labels = [0, 1] if isinstance(estimator, L2RWBinaryClassifier) else [0, 1, 2]
-    clean_set = X, np.resize(labels, 12)
-    return clone(estimator).set_params(
-        clean_set=clean_set, module=Linear, **{"batch_size": 4, "max_epochs": 1, **settings}
-    )
 
 
 EXPECTED = [(e, name) for e in ours for name in expected_failures(e)]

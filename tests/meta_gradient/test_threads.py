@@ -18,7 +18,12 @@ from sklearn_l2rw.meta_gradient.parameters import trainable
 from tests.zoo import ZOO, build
 
 THREADS, TIMES = 3, 12
-NOTHING_RANDOM = ("mlp", "batch_norm_1d", "transformer", "hardsigmoid_under_batch_norm")
+NOTHING_RANDOM = (
+    "mlp",
+    "batch_norm_1d",
+    pytest.param("transformer", marks=pytest.mark.slow),
+    pytest.param("hardsigmoid_under_batch_norm", marks=pytest.mark.slow),
+)
 
 
 @contextmanager

@@ -119,6 +119,7 @@ def test_meta_parameters_are_as_if_the_others_were_frozen(name: str) -> None:
     assert_close(weights, literal_weights(*problem), 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(SLOW)
 @BOTH_DTYPES
 @pytest.mark.parametrize("way", ["auto", *EXACT_WAYS])

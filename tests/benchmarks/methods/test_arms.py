@@ -70,6 +70,7 @@ def proba_of(arm: str) -> Any:
     return fit(arm, tiny_setting(task, LONGER)).predict_proba(task.X_test)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning:cleanlab", "ignore::DeprecationWarning:cleanlab")
 def test_cleanlab_in_a_process_of_joblibs() -> None:
     """There, a pool of its own would not find what it shares."""
