@@ -9,9 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from .generators import GENERATORS, STREAMS, Positions, Streams, generators_untouched
-
-__all__ = ["GENERATORS", "Saved", "gradients_untouched", "no_trace", "perturbed"]
+from .generators import STREAMS, Positions, Streams, generators_untouched
 
 
 class _Buffers:

@@ -10,14 +10,15 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from ..meta_gradient.state import GENERATORS
+from ..meta_gradient.generators import GENERATORS
 
 
 @contextmanager
 def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Iterator[list[Tensor]]:
     """Run a block on generators seeded by `random_state`, and put the global ones back.
 
-    torch has one generator for all threads. Blocks that are seeded come one after the other.
+    torch has one generator for all threads, so blocks that are seeded come one after the other.
+    Inside of one, as in a callback, do not wait for another thread that enters one.
 
     Parameters
     ----------
