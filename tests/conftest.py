@@ -9,6 +9,8 @@ import torch
 
 from tests.oracle import WAYS
 
+torch.set_num_threads(1)  # nets are tiny: a second thread takes as long and gains nothing
+
 
 @pytest.fixture(autouse=True)
 def _torch_generator() -> Iterator[None]:

@@ -40,6 +40,11 @@ WITH_OPTIONS = (
     "smote_clipped_averaged", "l2rw_clipped_falling_averaged", "l2rw_composed_averaged",
 )  # fmt: skip
 TRIED = (*BASE, *ABLATION, *WITH_OPTIONS)
+SOME_SLOWLY = [  # arms of the ablation, and the same once more behind a scaler
+    pytest.param(arm, scale, marks=[pytest.mark.slow] if scale or arm in ABLATION else [])
+    for arm in TRIED
+    for scale in (False, True)
+]
 LONGER = replace(TINY, n_steps=60, n_steps_ours=60)
 
 
@@ -51,8 +56,7 @@ def installed(arm: str) -> str:
 
 # cleanlab warns of what is to come in its own dependencies
 @pytest.mark.filterwarnings("ignore::FutureWarning:cleanlab", "ignore::DeprecationWarning:cleanlab")
-@pytest.mark.parametrize("scale", [False, True])
-@pytest.mark.parametrize("arm", TRIED)
+@pytest.mark.parametrize(("arm", "scale"), SOME_SLOWLY)
 def test_each_arm_trains_and_predicts(arm: str, scale: bool) -> None:
     task = tiny_task()
     setting = tiny_setting(task, replace(LONGER, scale=scale))
