@@ -93,7 +93,7 @@ class Reweighting:
         self.clean_batches = clean_batches
         self.chooser = chooser
         self.meta_parameters = meta_parameters
-        self._last: tuple[Any, dict[str, Any]] | None = None
+        self.last: dict[str, Any] | None = None  # step on the batch at hand
 
     def step(self, batch: Any) -> dict[str, Any]:
         """Weigh a batch, and add the gradient of the weighted loss to the parameters.
@@ -108,14 +108,13 @@ class Reweighting:
         A batch that comes again keeps its weights: optimizers such as LBFGS evaluate the loss of
         one batch several times, and rely on it being one function of the parameters.
         """
-        if self._last is None or self._last[0] is not batch:
-            self._last = batch, self._weigh(batch)
-            return self._last[1]
-        first = self._last[1]
+        if self.last is None:
+            self.last = self._weigh(batch)
+            return self.last
         losses, output = self.objective(batch)
-        loss = (first["weights"] * losses).sum()
+        loss = (self.last["weights"] * losses).sum()
         loss.backward()
-        return {**first, "loss": loss, "y_pred": output}
+        return {**self.last, "loss": loss, "y_pred": output}
 
     def _weigh(self, batch: Any) -> dict[str, Any]:
         parameters = self._parameters()

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import GradientNormClipping
-from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..data.batches import Batch
@@ -45,6 +44,14 @@ class Stepping(Net):
         self.meta_gradient_ = fit.reweighting.chooser.name
         return step
 
+    def on_batch_begin(
+        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Forget the weights of the batch before, which may have been the same object."""
+        super().on_batch_begin(net, batch=batch, training=training, **kwargs)
+        if training and self._fit is not None and self._fit.reweighting is not None:
+            self._fit.reweighting.last = None
+
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
         super().on_grad_computed(net, named_parameters, **kwargs)
@@ -61,7 +68,7 @@ class Stepping(Net):
         objective = NetObjective(self)
         chooser = self.__dict__.get("_chooser")
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
-            self._check_output(clean, fit_params)
+            self._check_output(objective, clean, fit_params)
             chooser = self._chooser = Chooser(self.meta_gradient)
         return Reweighting(objective, clean, chooser, self.meta_parameters)
 
@@ -69,9 +76,9 @@ class Stepping(Net):
         """Take the clean set as rows, or as a data set whose targets are codes."""
         clean = fit.clean
         dataset = clean.X if clean.in_dataset else self.get_dataset(clean.X, clean.y)
-        source = as_rows(dataset, self.targets_.encode) or encoded(
-            dataset, self.targets_.encode_item
-        )
+        source = as_rows(dataset, self.targets_.encode)
+        if source is None:
+            source = encoded(dataset, self.targets_.encode_item)
         size = self.clean_batch_size
         if size is None:
             size = self.get_params_for("iterator_train").get("batch_size", self.batch_size)
@@ -81,17 +88,13 @@ class Stepping(Net):
         weight = None if fit.clean_weight is None else torch.as_tensor(fit.clean_weight)
         return CleanBatches(source, size, self.device, position, weight)
 
-    def _check_output(self, clean: CleanBatches, fit_params: Any) -> None:
+    def _check_output(self, objective: NetObjective, clean: CleanBatches, fit_params: Any) -> None:
         """Look at what the module returns for a clean batch, before the first step."""
         X = clean.peek()[0]
         self._set_training(False)
-        modules = nn.ModuleList(
-            m for m in (getattr(self, f"{name}_") for name in self._modules)
-            if isinstance(m, nn.Module)
-        )  # fmt: skip
-        with torch.no_grad(), no_trace(modules):
+        with torch.no_grad(), no_trace(objective):
             outputs = [self.infer(copied(X), **fit_params)]
-            with perturbed(modules, 0.1):  # probabilities are so anywhere
+            with perturbed(objective, 0.1):  # probabilities are so anywhere
                 outputs.append(self.infer(copied(X), **fit_params))
         first = [output[0] if isinstance(output, tuple) else output for output in outputs]
         self.targets_.check_output(first, self.criterion_)

@@ -215,3 +215,20 @@ def test_collate_function_that_changes_the_inputs_keeps_the_record() -> None:
     clean = plain.clean_set[0], plain.clean_set[1]
     net = make_net(iterator_train__collate_fn=scaled_batch, clean_set=clean).fit(X, Y_NOISY)
     np.testing.assert_allclose(net.example_weights_, plain.example_weights_, rtol=1e-4)
+
+
+class Cached(L2RWClassifier):
+    """Makes its batches once, and yields the same objects in every epoch."""
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        loader = super().get_iterator(dataset, training)
+        return list(loader) if training else loader
+
+
+def test_batches_that_are_the_same_objects_in_every_epoch() -> None:
+    held = Held()
+    settings = {k: v for k, v in make_net().get_params(deep=False).items() if "callbacks" not in k}
+    whole = {"callbacks": [("held", held)], "batch_size": -1, "max_epochs": 4}
+    Cached(**{**settings, **whole}).fit(X, Y_NOISY)
+    assert len(held.errors) == 4
+    assert max(held.errors) < 1e-3
