@@ -16,7 +16,6 @@ from sklearn_l2rw.meta_gradient import choice, weights
 from sklearn_l2rw.meta_gradient.algorithm import Weighed
 from sklearn_l2rw.meta_gradient.gradients import clean_gradient
 from sklearn_l2rw.meta_gradient.ways import WAYS, Way, weighed
-from sklearn_l2rw.targets.numbers import like_output
 from sklearn_l2rw.targets.targets import Targets
 from tests.oracle import assert_close, oracle
 from tests.zoo import ZOO, build
@@ -65,9 +64,6 @@ class Counts(Targets):
 
     def encode(self, y: Any) -> Tensor:
         return torch.as_tensor(np.asarray(y, dtype=np.float32))
-
-    def like_output(self, y_true: Any, output: Any) -> Any:
-        return like_output(y_true, output)
 
 
 class L2RWCounts(L2RWMixin, NeuralNetRegressor):

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import type_of_target
 from torch import Tensor
 
 from .checks import check_n_outputs, warn_of_lacking
-from .numbers import as_columns, like_output
+from .numbers import as_columns
 from .targets import Targets
 
 
@@ -51,10 +51,6 @@ class Indicators(Targets):
     def encode(self, y: Any) -> Tensor:
         """Indicators as floats."""
         return as_columns(y)
-
-    def like_output(self, y_true: Any, output: Any) -> Any:
-        """Indicators in the shape and precision of the output."""
-        return like_output(y_true, output)
 
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Check that the module returns one number for each label."""

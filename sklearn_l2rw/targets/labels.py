@@ -19,7 +19,6 @@ from ..data.arrays import to_numpy
 from ..data.sample_weight import Weight
 from .checks import check_classes, check_labels, check_output, warn_of_lacking
 from .class_weight import with_class_weight
-from .numbers import like_output
 from .targets import Targets
 
 
@@ -214,10 +213,6 @@ class OneLogit(Labels):
                 "of `partial_fit`."
             )
         return y
-
-    def like_output(self, y_true: Any, output: Any) -> Any:
-        """Codes as numbers, in the shape of the logits."""
-        return like_output(y_true, output)
 
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Nothing: skorch checks the shape of a logit itself."""

@@ -65,10 +65,6 @@ class Numbers(Targets):
         """Targets as floats, of shape (n, n_targets)."""
         return as_columns(y)
 
-    def like_output(self, y_true: Any, output: Any) -> Any:
-        """Targets in the shape and precision of the output."""
-        return like_output(y_true, output)
-
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Check that the module returns one number for each target."""
         check_n_outputs(outputs[0], self.n_outputs)
@@ -93,17 +89,6 @@ def as_columns(y: Any) -> Tensor:
     if not targets.is_floating_point():
         targets = targets.to(torch.get_default_dtype())
     return targets.unsqueeze(-1) if targets.ndim < 2 else targets
-
-
-def like_output(y_true: Tensor, output: Any) -> Tensor:
-    """Targets in the shape and precision of the module's (first) output.
-
-    Without it a loss would broadcast targets (n, 1) and outputs (n,) to (n, n).
-    """
-    first = output[0] if isinstance(output, tuple) else output
-    if y_true.numel() == first.numel():
-        y_true = y_true.reshape(first.shape)
-    return y_true.to(first.dtype)
 
 
 def warn_of_unlike_targets(y: NDArray[Any], y_clean: NDArray[Any]) -> None:

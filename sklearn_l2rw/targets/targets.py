@@ -96,12 +96,17 @@ class Targets:
         """Stand for y where it plays no part, as in prediction."""
         return self.encode(y)
 
-    #: Whether `like_output` changes anything.
+    #: Whether the loss is to get targets `like_output`.
     reshapes = False
 
-    def like_output(self, y_true: Any, output: Any) -> Any:
-        """Targets in the shape and precision that a loss compares with an output."""
-        return y_true
+    def like_output(self, y_true: Tensor, output: Tensor) -> Tensor:
+        """Targets in the shape and precision of the output.
+
+        Without it a loss would broadcast targets (n, 1) and outputs (n,) to (n, n).
+        """
+        if y_true.numel() == output.numel():
+            y_true = y_true.reshape(output.shape)
+        return y_true.to(output.dtype)
 
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Check what the module returns for a batch, at its parameters and near them."""

@@ -285,8 +285,9 @@ class Fitting(Net):
         fit = self._fit
         entered = fit is not None and (X is fit.examples.X or X is fit.clean.X)
         if not entered and not is_dataset(X):
-            given, X, y, *_ = X, *enter(X, y, tabular=self.module is None)
-            check_features(self, given if hasattr(given, "columns") else X, reset=False)
+            examples = enter(X, y, tabular=self.module is None)
+            check_features(self, X if hasattr(X, "columns") else examples.X, reset=False)
+            X, y = examples.X, examples.y
         return super().get_dataset(X, y)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:

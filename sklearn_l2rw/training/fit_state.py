@@ -49,8 +49,7 @@ class Fit:
         self.record = record
         self.base: Any = None  # data set of all rows, before it is split
         self.dataset: Any = None  # what is left of it to train on; None once it is iterated over
-        self.reweighting: Reweighting | None = (
-            None  # made at the first step, when callbacks have had their say
-        )
+        # made at the first step, when callbacks have had their say
+        self.reweighting: Reweighting | None = None
         self.clips_itself = False  # a callback of the user's bounds the update
         self.log: EpochLog | None = None  # of the epoch that is under way
