@@ -7,15 +7,18 @@ from .estimators.classifier import L2RWClassifier
 from .estimators.mixin import L2RWMixin
 from .estimators.mlp import MLP
 from .estimators.multilabel import L2RWMultilabelClassifier
+from .estimators.paper import ALGORITHM_1
 from .estimators.regressor import L2RWRegressor
 from .inspection.image_grid import ExampleGridDisplay
 from .inspection.label_errors import rank_label_errors
 from .inspection.training_health_display import TrainingHealthDisplay
 from .inspection.weight_history_display import WeightHistoryDisplay
 from .inspection.weights_display import ExampleWeightsDisplay
+from .meta_gradient.backward import ReweightedStep, reweighted_backward
 from .meta_gradient.weights import example_weights
 
 __all__ = [
+    "ALGORITHM_1",
     "MLP",
     "ExampleGridDisplay",
     "ExampleWeightsDisplay",
@@ -24,9 +27,11 @@ __all__ = [
     "L2RWMixin",
     "L2RWMultilabelClassifier",
     "L2RWRegressor",
+    "ReweightedStep",
     "TrainingHealthDisplay",
     "WeightHistoryDisplay",
     "example_weights",
     "rank_label_errors",
+    "reweighted_backward",
 ]
 __version__ = version("sklearn_l2rw")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from sklearn_l2rw import L2RWClassifier
+from sklearn_l2rw import ALGORITHM_1, L2RWClassifier
 
 
 class MLP(nn.Module):
@@ -93,7 +93,9 @@ def blobs(
 X, Y = blobs()
 Y_NOISY = np.where(np.arange(len(Y)) % 5 == 0, 1 - Y, Y)
 X_CLEAN, Y_CLEAN = blobs(8, seed=1)
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {  # of the paper's step, bounded; the package's own has tests of its own
+    **ALGORITHM_1,
+    "max_grad_norm": 1.0,
     "clean_set": (X_CLEAN, Y_CLEAN),
     "max_epochs": 2,
     "optimizer": torch.optim.SGD,

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from sklearn_l2rw import L2RWMixin, example_weights
 from sklearn_l2rw.meta_gradient import choice, weights
-from sklearn_l2rw.meta_gradient.algorithm import Weighed
-from sklearn_l2rw.meta_gradient.gradients import clean_gradient
-from sklearn_l2rw.meta_gradient.ways import WAYS, Way, weighed
+from sklearn_l2rw.meta_gradient.algorithm import Wanted, Weighed
+from sklearn_l2rw.meta_gradient.ways import WAYS, Clean, Way
 from sklearn_l2rw.targets.targets import Targets
 from tests.oracle import assert_close, oracle
 from tests.zoo import ZOO, build
@@ -23,17 +22,20 @@ from tests.zoo import ZOO, build
 # A way: gradients of all examples in one batched call of autograd
 
 
-def jacobian(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Any) -> Weighed:
+def jacobian(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Any, wanted: Wanted
+) -> Weighed:
     """``u = J v``, with the Jacobian ``J`` written out."""
-    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
+    clean = Clean(objective, clean_batch, parameters, wanted)
     losses, output = objective(batch)
     rows = torch.autograd.grad(
-        losses, [parameters[name] for name in v], torch.eye(len(losses)).to(losses),
+        losses, [parameters[name] for name in clean.v], torch.eye(len(losses)).to(losses),
         retain_graph=True, is_grads_batched=True,
     )  # fmt: skip
-    slopes = sum((J.flatten(1) @ t.flatten() for J, t in zip(rows, v.values(), strict=True)))
+    pairs = zip(rows, clean.v.values(), strict=True)
+    slopes = sum(J.flatten(1) @ t.flatten() for J, t in pairs)
     assert isinstance(slopes, Tensor)
-    return weighed(slopes, losses, output, clean_loss)
+    return clean.weighed(slopes, losses, output)
 
 
 @pytest.mark.parametrize("name", ["mlp", "batch_norm_1d", "group_norm"])

@@ -82,7 +82,7 @@ ARMS: dict[str, Callable[[Setting], Scores]] = {
     "cross_validated": partial(cross_validated, n_folds=N_FOLDS),
     "cross_validated_3": partial(cross_validated, n_folds=FEW_FOLDS),
     "cleanlab": cleanlab,
-    **{arm: partial(ours, arm=arm) for arm in ("l2rw", "l2rw_last")},
+    **{arm: partial(ours, arm=arm) for arm in ("l2rw", "l2rw_last", "l2rw_default")},
 }
 LIKE = dict.fromkeys(("cross_validated", "cross_validated_3", "cleanlab"), "unweighted")
 """Arms that take the learning rate of another one."""

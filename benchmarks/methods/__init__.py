@@ -30,7 +30,7 @@ from benchmarks.methods.losses import (
 )
 from benchmarks.methods.net import LogitAdjusted, Net
 from benchmarks.methods.noise_layer import NoiseAdaptation
-from benchmarks.methods.ours import l2rw, l2rw_fine_tuned_slowly
+from benchmarks.methods.ours import default, l2rw, l2rw_fine_tuned_slowly
 from benchmarks.methods.relabelled import CorrectedSoftly, GoldLossCorrection
 from benchmarks.methods.sampling import resampled
 from benchmarks.methods.setting import Setting
@@ -126,6 +126,12 @@ BASE: dict[str, Arm] = {
         partial(l2rw, meta_parameters="last"), "L2RW by the last layer alone", takes_clean=True
     ),
     "l2rw_bare": Arm(partial(l2rw, max_grad_norm=None), "L2RW, unclipped", takes_clean=True),
+    "l2rw_default": Arm(default, "this package's defaults", takes_clean=True),
+    "l2rw_balanced": Arm(
+        partial(default, class_weight="balanced"),
+        "the same, inverse class frequency",
+        takes_clean=True,
+    ),
 }
 """The arms of all experiments; a preset that names none of them takes these."""
 

@@ -1,4 +1,4 @@
-"""L2RW, as an arm."""
+"""L2RW as arms: this package's defaults, and the paper's step."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from benchmarks.methods.net import Net
 from benchmarks.methods.setting import Setting
 from benchmarks.methods.stages import FINE_TUNING, FineTunedAfter
 from benchmarks.methods.training import n_epochs
-from sklearn_l2rw import L2RWClassifier
+from sklearn_l2rw import ALGORITHM_1, L2RWClassifier
 
 
-def l2rw(
+def default(
     setting: Setting,
     kind: type[L2RWClassifier] = L2RWClassifier,
     *,
     share: float = 1.0,
     **more: Any,
 ) -> L2RWClassifier:
-    """Make L2RW with its defaults, but for what all arms share; for a share of its steps."""
+    """Make this package's estimator, but for what all arms share; for a share of its steps."""
     n_steps = round(share * setting.training.n_steps_ours)
     return kind(
         setting.factory,
@@ -27,6 +27,11 @@ def l2rw(
         **setting.settings(n_steps),
         **more,
     )
+
+
+def l2rw(setting: Setting, **more: Any) -> L2RWClassifier:
+    """Make the paper's L2RW, its gradient bounded."""
+    return default(setting, **{**ALGORITHM_1, "max_grad_norm": 1.0, **more})
 
 
 def l2rw_fine_tuned_slowly(setting: Setting) -> Net:

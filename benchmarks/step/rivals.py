@@ -105,7 +105,7 @@ def ours(setting: Setting, meta_gradient: str = "auto", meta_parameters: str | N
         parameters = _parameters(setting, meta_parameters)
         found = choose(objective, setting.batch, setting.clean_batch, parameters)
         weights = normalize(found.slopes)
-        found.backward(weights)
+        found.backward(weights, 0.0)
         setting.optimizer.step()
         return weights
 

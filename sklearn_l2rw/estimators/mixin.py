@@ -19,8 +19,9 @@ class L2RWMixin(ScikitLearnAPI, Fitting, Iterating, Stepping):
 
     Parameters
     ----------
-    module, clean_set, clean_batch_size, meta_gradient, meta_parameters, max_grad_norm, \
-random_state, record_weights, train_split, iterator_train__shuffle
+    module, clean_set, clean_batch_size, meta_gradient, meta_parameters, clean_loss_weight, \
+scale_slopes, average, max_grad_norm, random_state, record_weights, train_split, \
+iterator_train__shuffle
         As in :class:`L2RWClassifier`.
     **kwargs
         All other parameters of the NeuralNet class.
@@ -55,6 +56,9 @@ random_state, record_weights, train_split, iterator_train__shuffle
         clean_batch_size: int | None = None,
         meta_gradient: str = "auto",
         meta_parameters: MetaParameters = None,
+        clean_loss_weight: float = 0.3,
+        scale_slopes: bool = True,
+        average: float | None = 0.5,
         max_grad_norm: float | None = 1.0,
         random_state: Any = None,
         record_weights: bool | str = True,
@@ -72,6 +76,9 @@ random_state, record_weights, train_split, iterator_train__shuffle
         self.clean_batch_size = clean_batch_size
         self.meta_gradient = meta_gradient
         self.meta_parameters = meta_parameters
+        self.clean_loss_weight = clean_loss_weight
+        self.scale_slopes = scale_slopes
+        self.average = average
         self.max_grad_norm = max_grad_norm
         self.random_state = random_state
         self.record_weights = record_weights

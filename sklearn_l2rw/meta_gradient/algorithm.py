@@ -17,6 +17,7 @@ in `ways` compute these numbers; here they are computed by their definition.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -24,18 +25,36 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
+class Wanted(NamedTuple):
+    """What a step needs beside slopes: nothing, in the paper.
+
+    ``clean`` are the parameters, by name, that the clean gradient is added to; ``norms`` says
+    whether the norms of the gradients at the module's output are asked for.
+    """
+
+    clean: Mapping[str, nn.Parameter] = MappingProxyType({})
+    norms: bool = False
+
+
+NOTHING = Wanted()
+
+
 class Weighed(NamedTuple):
     """All that a step needs of a training batch and a clean batch.
 
-    ``slopes`` (n,), ``losses`` (n,), the module's output, the mean clean loss, and
-    ``backward(weights)``, which adds the gradient of ``sum_i w_i f_i`` to the parameters.
+    ``slopes`` (n,), ``losses`` (n,), the module's output, the mean clean loss ``L``, and
+    ``backward(weights, clean_weight)``, which adds the gradient of ``sum_i w_i f_i`` to all
+    parameters and ``clean_weight`` times that of ``L`` to those that were `Wanted`. ``norms`` (n,)
+    are those of ``d f_i / d z_i``, with ``z_i`` the module's output; None where there is no such
+    gradient, or they were not asked for.
     """
 
     slopes: Tensor
     losses: Tensor
     output: Any
     clean_loss: Tensor
-    backward: Callable[[Tensor], None]
+    backward: Callable[[Tensor, float], None]
+    norms: Tensor | None = None
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from .algorithm import Weighed
+from .algorithm import NOTHING, Wanted, Weighed
 from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_from
 from .gradients import Parameters
 from .signature import signature
-from .state import Saved, no_trace, perturbed
+from .state import Saved, perturbed
 from .trial import REFUSALS, Given, Plan, Situation, Trial, situation
-from .ways import WAYS, weighed
+from .ways import WAYS, unweighed
 
 _logger = logging.getLogger("sklearn_l2rw")
 
@@ -101,13 +101,18 @@ class Chooser:
         self._warned = False
 
     def __call__(
-        self, objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+        self,
+        objective: nn.Module,
+        batch: Any,
+        clean_batch: Any,
+        parameters: Parameters,
+        wanted: Wanted = NOTHING,
     ) -> Weighed:
         """Slopes, losses, output and weighted backward of a training batch; the clean loss."""
-        given = Given(objective, batch, clean_batch, parameters)
+        given = Given(objective, batch, clean_batch, parameters, wanted)
         modules = list(objective.modules())
         before = Saved(modules, self.streams)
-        now = situation(modules), frozenset(parameters)
+        now = situation(modules), frozenset(parameters), bool(wanted.clean)
         plan, looks = self._plans.get(now), 0
         if plan is None:
             before = Saved(modules, ALL_STREAMS)
@@ -213,13 +218,9 @@ class Chooser:
             _logger.info("The meta-gradient is computed by %s. %s", plan.way, reasons)
 
     def _unweighed(self, given: Given) -> Weighed:
-        """Training pass over a batch about whose slopes nothing can be told: they are NaN."""
-        objective, batch, clean_batch, _ = given
+        """Training pass over a batch about whose slopes nothing can be told."""
         with torch.enable_grad(), drawing_from(self.streams):
-            with no_trace(objective, own_stream=True):
-                clean_loss = objective(clean_batch)[0].mean().detach()
-            losses, output = objective(batch)
-        return weighed(torch.full_like(losses, torch.nan), losses, output, clean_loss)
+            return unweighed(*given)
 
 
 def _possible(trial: Trial) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,9 +17,9 @@ Gradients = list[Tensor | None]
 Differentiate = Callable[[Tensor, nn.Module, Parameters], Gradients]
 
 
-def dense(gradient: Tensor | None) -> Tensor | None:
+def dense(gradient: Tensor) -> Tensor:
     """Gradient as an ordinary tensor; that of a sparse embedding is none."""
-    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+    return gradient.to_dense() if gradient.is_sparse else gradient
 
 
 @contextmanager
@@ -36,8 +36,7 @@ def leaves_untouched(loss: Tensor) -> Iterator[None]:
 
 def by_grad(loss: Tensor, objective: nn.Module, parameters: Parameters) -> Gradients:
     """Gradient of a loss, computed as far down as the parameters reach."""
-    found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-    return [dense(g) for g in found]
+    return [*torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)]
 
 
 def by_backward(
@@ -53,7 +52,40 @@ def by_backward(
         for p in objective.parameters():
             p.grad = None
         loss.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
-        return [dense(p.grad) for p in parameters.values()]
+        return [p.grad for p in parameters.values()]
+
+
+def output_norms(losses: Tensor, output: Any) -> Tensor | None:
+    """Norm of the gradient of each loss at the module's (first) output, (n,); None without one.
+
+    To be called before the graph of the losses is freed.
+    """
+    first = output[0] if isinstance(output, tuple) else output
+    if isinstance(first, Mapping):  # as transformers' models put out
+        first = first.get("logits")
+    if not isinstance(first, Tensor) or not first.requires_grad or first.ndim == 0:
+        return None
+    (r,) = torch.autograd.grad(
+        losses, first, torch.ones_like(losses), retain_graph=True, allow_unused=True
+    )
+    if r is None or len(r) != len(losses):
+        return None
+    norms: Tensor = torch.linalg.vector_norm(r.reshape(len(r), -1), dim=1)
+    return norms
+
+
+def add_to_gradients(pairs: Sequence[tuple[Tensor, Tensor]], factor: float) -> None:
+    """Add a factor times a gradient to the ``.grad`` of each of the leaves."""
+    if not pairs or factor == 0:
+        return
+    for leaf, gradient in pairs:
+        g = factor * gradient
+        if leaf.grad is None:
+            leaf.grad = g
+        elif leaf.grad.is_sparse and not g.is_sparse:
+            leaf.grad = g + leaf.grad
+        else:
+            leaf.grad.add_(g)
 
 
 def clean_gradient(
@@ -64,11 +96,14 @@ def clean_gradient(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Mean loss of the clean batch, and its gradient by parameter name.
 
-    Parameters that the loss does not depend on are left out: they have no tangent to carry.
+    Parameters that the loss does not depend on are left out: they have no tangent to carry. That
+    of a sparse embedding is sparse (see `dense`).
     """
     with torch.enable_grad(), no_trace(objective, own_stream=True):
         losses, _ = objective(clean_batch)
         loss = losses.mean()
-        gradients = differentiate(loss, objective, parameters) if loss.requires_grad else []
+        gradients = (
+            differentiate(loss, objective, parameters) if loss.requires_grad and parameters else []
+        )
     named = zip(parameters, gradients, strict=False)
     return loss.detach(), {name: g for name, g in named if g is not None}

@@ -16,16 +16,16 @@ care. What does not fit raises `RefusedError`, as does a node that may make exam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from .algorithm import Weighed
+from .algorithm import Wanted, Weighed
 from .apart import RefusedError, refuse_mixing
-from .gradients import Parameters, clean_gradient
+from .gradients import Parameters, add_to_gradients, clean_gradient, output_norms
 from .graph import RULES, call, inputs_first, transposed
 
 VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
@@ -40,7 +40,6 @@ LAYERS = {
     "NativeBatchNormBackward0",
 }
 GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
-Backward = Callable[[Tensor], None]
 Slots = list[Tensor | None]
 
 
@@ -163,16 +162,10 @@ class _Part:
             moved = self.rows(moved)
         return _inner(self.rows(delta).reshape(n, -1), moved.reshape(n, -1))
 
-    def backward(self, layers: list[Layer], deltas: tuple[Tensor, ...]) -> Backward:
-        """Function that adds the gradient of ``sum_i w_i f_i`` to the parameters' ``.grad``."""
-
-        def backward(weights: Tensor) -> None:
-            with torch.no_grad():
-                for layer, delta in zip(layers, deltas, strict=True):
-                    for parameter, g in _by_leaf(layer, self.gradients(layer, delta, weights)):
-                        parameter.grad = g if parameter.grad is None else parameter.grad.add_(g)
-
-        return backward
+    def add_gradients(self, layer: Layer, delta: Tensor, c: Tensor) -> None:
+        """Add the gradient of ``sum_i c_i f_i`` to the ``.grad`` of the layer's parameters."""
+        for parameter, g in _by_leaf(layer, self.gradients(layer, delta, c)):
+            parameter.grad = g if parameter.grad is None else parameter.grad.add_(g)
 
 
 def _back(gradient: Tensor | None, view: Any) -> Tensor | None:
@@ -215,22 +208,34 @@ def _moving(layer: Layer, by_leaf: Mapping[Tensor, Tensor]) -> Slots:
 
 
 def layerwise(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
 ) -> Weighed:
     """Slopes along the clean gradient, layer by layer."""
-    clean_loss, tangents = clean_gradient(objective, clean_batch, parameters)
+    everything = {**wanted.clean, **parameters}
+    clean_loss, tangents = clean_gradient(objective, clean_batch, everything)
     with torch.enable_grad():
         losses, output = objective(batch)
     layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
+    norms = output_norms(losses, output) if wanted.norms else None
     deltas = deltas_of(losses, layers)
-    by_leaf: dict[Tensor, Tensor] = {parameters[name]: t for name, t in tangents.items()}
+    by_leaf: dict[Tensor, Tensor] = {
+        p: tangents[name] for name, p in parameters.items() if name in tangents
+    }
+    term = [(p, tangents[name]) for name, p in wanted.clean.items() if name in tangents]
     slopes = torch.zeros_like(losses, requires_grad=False)
     with torch.no_grad():
         for layer, delta in zip(layers, deltas, strict=True):
             moving = _moving(layer, by_leaf)
             if any(t is not None for t in moving):
                 slopes += part.slopes(layer, delta, moving)
-    return Weighed(slopes, losses, output, clean_loss, part.backward(layers, deltas))
+
+    def backward(weights: Tensor, clean_weight: float) -> None:
+        with torch.no_grad():
+            for layer, delta in zip(layers, deltas, strict=True):
+                part.add_gradients(layer, delta, weights)
+            add_to_gradients(term, clean_weight)
+
+    return Weighed(slopes, losses, output, clean_loss, backward, norms)
 
 
 def _alike(a: Any, b: Any) -> bool:
@@ -269,53 +274,83 @@ def _kernel_slopes(layer: Layer, delta: Tensor, n: int) -> Tensor:
     return _inner(alike, d)
 
 
-def merged(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters) -> Weighed:
+def merged(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
+) -> Weighed:
     """As `layerwise`, with the clean batch in the same pass.
 
     For modules that draw no random numbers, batches whose examples have one shape, and small
     clean batches: that of a large one costs more memory than it saves time.
     """
     if 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
-        return layerwise(objective, batch, clean_batch, parameters)
+        return layerwise(objective, batch, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))
     if not isinstance(output, Tensor):
         raise RefusedError("the module returns several outputs")
-    total, n = len(losses), len(batch[1])
-    train, clean = _Part(0, n, total), _Part(n, total, total)
+    n = len(batch[1])
     layers = find_layers(losses)
+    norms = output_norms(losses, output) if wanted.norms else None
     deltas = deltas_of(losses, layers)
     with torch.no_grad():
-        slopes = _merged_slopes(layers, deltas, train, clean, set(parameters.values()))
-        slopes /= total - n
+        both = _Merged(layers, deltas, _Part(0, n, len(losses)), set(parameters.values()))
+        slopes = both.slopes()
         clean_loss = losses[n:].mean()
-    return Weighed(slopes, losses[:n], output[:n], clean_loss, train.backward(layers, deltas))
+    norms = None if norms is None else norms[:n]
+    return Weighed(slopes, losses[:n], output[:n], clean_loss, both.backward, norms)
 
 
-def _merged_slopes(
-    layers: list[Layer],
-    deltas: tuple[Tensor, ...],
-    train: _Part,
-    clean: _Part,
-    chosen: set[Tensor],
-) -> Tensor:
-    """Slopes of the training examples along the gradient of the sum of the clean losses."""
-    uses = Counter(found[0] for layer in layers for found in layer.inputs if found)
-    slopes = deltas[0].new_zeros(train.stop)
-    ones = deltas[0].new_ones(clean.total - clean.start)
-    by_leaf: dict[Tensor, Tensor] = {}
-    rest = []
-    for layer, delta in zip(layers, deltas, strict=True):
-        leaves = [found[0] for found in layer.inputs if found]
-        if not any(leaf in chosen for leaf in leaves):
-            continue
-        if chosen.issuperset(leaves) and _kernel_pays(layer, delta, len(ones), clean.total, uses):
-            slopes += _kernel_slopes(layer, delta, train.stop)
-            continue
-        rest.append((layer, delta))
-        for leaf, g in _by_leaf(layer, clean.gradients(layer, delta, ones)):
-            if leaf in chosen:
-                by_leaf[leaf] = by_leaf[leaf] + g if leaf in by_leaf else g
-    for layer, delta in rest:
-        slopes += train.slopes(layer, delta, _moving(layer, by_leaf))
-    return slopes
+class _Merged:
+    """Layers of a pass over training examples, and the clean ones behind them.
+
+    `chosen` are the parameters of the slopes. The gradient of the sum of the clean losses by the
+    parameters of some layers is at hand (``by_leaf``, of the layers ``formed``); where it is not,
+    the weighted gradient takes the clean examples along.
+    """
+
+    def __init__(
+        self, layers: list[Layer], deltas: tuple[Tensor, ...], train: _Part, chosen: set[Tensor]
+    ) -> None:
+        self.layers, self.train = list(zip(layers, deltas, strict=True)), train
+        self.clean = _Part(train.stop, train.total, train.total)
+        self.chosen = chosen
+        self.m = train.total - train.stop
+        self.uses = Counter(found[0] for layer in layers for found in layer.inputs if found)
+        self.by_leaf: dict[Tensor, Tensor] = {}
+        self.formed: set[Layer] = set()
+
+    def slopes(self) -> Tensor:
+        """Slopes of the training examples along the gradient of the mean clean loss."""
+        slopes = self.layers[0][1].new_zeros(self.train.stop)
+        ones = slopes.new_ones(self.m)
+        rest = []
+        for layer, delta in self.layers:
+            leaves = [found[0] for found in layer.inputs if found]
+            if self.chosen.isdisjoint(leaves):
+                continue
+            if self.chosen.issuperset(leaves) and _kernel_pays(
+                layer, delta, self.m, self.train.total, self.uses
+            ):
+                slopes += _kernel_slopes(layer, delta, self.train.stop)
+                continue
+            rest.append((layer, delta))
+            self.formed.add(layer)
+            for leaf, g in _by_leaf(layer, self.clean.gradients(layer, delta, ones)):
+                self.by_leaf[leaf] = self.by_leaf[leaf] + g if leaf in self.by_leaf else g
+        along = {leaf: v for leaf, v in self.by_leaf.items() if leaf in self.chosen}
+        for layer, delta in rest:
+            slopes += self.train.slopes(layer, delta, _moving(layer, along))
+        return slopes / self.m
+
+    def backward(self, weights: Tensor, clean_weight: float) -> None:
+        """Add the gradient of the weighted losses, and of the mean clean loss, to parameters."""
+        share = clean_weight / self.m
+        whole = _Part(0, self.train.total, self.train.total)
+        with torch.no_grad():
+            all_weights = torch.cat([weights, weights.new_full((self.m,), share)])
+            for layer, delta in self.layers:
+                if share and layer not in self.formed:
+                    whole.add_gradients(layer, delta, all_weights)
+                else:
+                    self.train.add_gradients(layer, delta, weights)
+            add_to_gradients([*self.by_leaf.items()], share)

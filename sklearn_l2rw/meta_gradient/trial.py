@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .algorithm import Weighed, inner
+from .algorithm import NOTHING, Wanted, Weighed, inner
 from .contexts import CONTEXTS
 from .generators import (
     GENERATORS,
@@ -38,11 +38,13 @@ from .ways import WAYS
 _TORCHS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
 REFUSALS = (*_TORCHS, ValueError, AssertionError, LookupError, StopIteration)
 
+_CLEAN_WEIGHT = 0.5  # any would do
+
 # Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
 
 
-Situation = tuple[tuple[Any, ...], frozenset[str]]
+Situation = tuple[tuple[Any, ...], frozenset[str], bool]
 
 
 class Given(NamedTuple):
@@ -52,6 +54,7 @@ class Given(NamedTuple):
     batch: Any
     clean_batch: Any
     parameters: Parameters
+    wanted: Wanted = NOTHING
 
 
 @dataclass
@@ -145,10 +148,11 @@ class Trial:
 
     def _clean_gradient(self, context: str) -> dict[str, Tensor]:
         if context not in self._tangents:
-            objective, _, clean_batch, parameters = self.given
+            objective, _, clean_batch, parameters, wanted = self.given
             with CONTEXTS[context](), drawing_from(self.streams):
-                found = clean_gradient(objective, clean_batch, parameters, by_backward)
-            self._tangents[context] = found[1]
+                everything = {**wanted.clean, **parameters}
+                _, found = clean_gradient(objective, clean_batch, everything, by_backward)
+            self._tangents[context] = {name: dense(g) for name, g in found.items()}
         return self._tangents[context]
 
     def _truth(self, context: str, seed: int) -> _Truth:
@@ -177,9 +181,9 @@ class Trial:
             )
         found = by_backward(loss, self.given.objective, everything, keep=keep)
         pairs = zip(everything, found, strict=True)
-        gradient = {name: g for name, g in pairs if g is not None}
+        gradient = {name: dense(g) for name, g in pairs if g is not None}
         slope = r.new_zeros(())
-        for name in v.keys() & gradient.keys():
+        for name in v.keys() & gradient.keys() & self.given.parameters.keys():
             slope = slope + inner(gradient[name], v[name])
         return _Truth(r, slope, gradient, [b.clone() for b in self.given.objective.buffers()])
 
@@ -224,20 +228,28 @@ class Trial:
             found = plan.run(self.given, self.streams)
             self.signatures.add(signature(found.losses))
             with CONTEXTS[plan.context](), leaves_untouched(found.losses):
-                found.backward(truth.r)
+                found.backward(truth.r, _CLEAN_WEIGHT if self.given.wanted.clean else 0.0)
                 named = objective.named_parameters()
-                grads = {name: dense(p.grad) for name, p in named}
-            gradient = {name: g for name, g in grads.items() if g is not None}
+                gradient = {name: dense(p.grad) for name, p in named if p.grad is not None}
             buffers = [b.clone() for b in objective.buffers()]
         pairs = zip(buffers, truth.buffers, strict=True)
         if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs):
             raise RuntimeError("it leaves other buffers than plain training does")
         errors = [self._slope_error(plan, found.slopes, seed) for seed in range(checks)]
-        for name in gradient.keys() | truth.gradient.keys():
-            expected = truth.gradient.get(name, torch.zeros(()).to(found.losses))
+        expected_gradient = self._expected(plan.context)
+        for name in gradient.keys() | expected_gradient.keys():
+            expected = expected_gradient.get(name, torch.zeros(()).to(found.losses))
             difference = gradient.get(name, torch.zeros_like(expected)) - expected
             errors.append(_relative(difference, expected))
         return max(errors, key=lambda error: (error != error, error))
+
+    def _expected(self, context: str) -> dict[str, Tensor]:
+        """What backward is to leave: the weighted gradient, and the clean one beside."""
+        expected = dict(self._truth(context, 0).gradient)
+        for name in self.given.wanted.clean.keys() & self._tangents[context].keys():
+            term = _CLEAN_WEIGHT * self._tangents[context][name]
+            expected[name] = expected[name] + term if name in expected else term
+        return expected
 
     def _slope_error(self, plan: Plan, slopes: Tensor, seed: int) -> float:
         truth = self._truth(plan.context, seed)

@@ -1,9 +1,10 @@
 """Ways to compute the meta-gradient of a batch, by name. All compute the slopes of `algorithm`.
 
-A way is a function ``(objective, batch, clean_batch, parameters) -> Weighed``:
+A way is a function ``(objective, batch, clean_batch, parameters, wanted) -> Weighed``:
 
 - ``objective(batch)`` returns the per-example losses (n,) of a batch and the module's output;
 - `parameters` are those of the objective, by name, that the slopes are taken over;
+- `wanted` is what the step needs beside slopes;
 - of all its passes, the training pass alone may leave a trace in buffers and generators: the one
   whose losses and output are returned.
 
@@ -13,22 +14,32 @@ A new way is one more function here, and its line in `WAYS`. What it cannot take
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .algorithm import Weighed, inner, inner_products
+from .algorithm import NOTHING, Wanted, Weighed, inner, inner_products
 from .contexts import CONTEXTS
 from .dual import push_dual
-from .gradients import Parameters, by_backward, clean_gradient
+from .gradients import (
+    Differentiate,
+    Parameters,
+    add_to_gradients,
+    by_backward,
+    by_grad,
+    clean_gradient,
+    dense,
+    output_norms,
+)
 from .graph import push_forward
 from .layers import layerwise, merged
 from .state import no_trace
 
-Compute = Callable[[nn.Module, Any, Any, Parameters], Weighed]
+Compute = Callable[[nn.Module, Any, Any, Parameters, Wanted], Weighed]
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Way:
     Attributes
     ----------
     compute : callable
-        ``compute(objective, batch, clean_batch, parameters)`` returns a `Weighed`.
+        ``compute(objective, batch, clean_batch, parameters, wanted)`` returns a `Weighed`.
     exact : bool
         Whether its slopes are right up to rounding.
     tried : bool
@@ -61,79 +72,117 @@ class Way:
     contexts: tuple[str, ...] = ("as_is",)
 
 
-def weighed(slopes: Tensor, losses: Tensor, output: Any, clean_loss: Tensor) -> Weighed:
-    """Result of a way whose losses have their graph."""
+class Clean:
+    """Clean loss and its gradient: along the parameters of the slopes, and all that is wanted."""
 
-    def backward(weights: Tensor) -> None:
-        (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
+    def __init__(
+        self,
+        objective: nn.Module,
+        clean_batch: Any,
+        parameters: Parameters,
+        wanted: Wanted,
+        differentiate: Differentiate = by_grad,
+    ) -> None:
+        self.wanted, everything = wanted, {**wanted.clean, **parameters}
+        self.loss, found = clean_gradient(objective, clean_batch, everything, differentiate)
+        self.v = {name: dense(found[name]) for name in parameters if name in found}
+        self.term = [(p, found[name]) for name, p in wanted.clean.items() if name in found]
 
-    return Weighed(slopes.detach(), losses, output, clean_loss, backward)
+    def weighed(self, slopes: Tensor | None, losses: Tensor, output: Any) -> Weighed:
+        """Result of a way whose losses have their graph."""
+        norms = output_norms(losses, output) if self.wanted.norms else None
+        slopes = torch.zeros_like(losses) if slopes is None else slopes.detach()
+        return Weighed(
+            slopes, losses, output, self.loss, partial(_backward, losses, self.term), norms
+        )
 
 
-def forward(objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters) -> Weighed:
-    """``u = J v``, with ``J`` the Jacobian of the losses, through the graph of one pass."""
-    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
+def _backward(
+    losses: Tensor, term: Sequence[tuple[Tensor, Tensor]], weights: Tensor, clean_weight: float
+) -> None:
+    add_to_gradients(term, clean_weight)  # first: hooks are to see the sum
+    (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
+
+
+def unweighed(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
+) -> Weighed:
+    """Training pass over a batch about whose slopes nothing can be told: they are NaN."""
+    clean = Clean(objective, clean_batch, {}, NOTHING)
     losses, output = objective(batch)
-    slopes = push_forward(losses, {parameters[name]: t for name, t in v.items()})
-    return weighed(slopes, losses, output, clean_loss)
+    return clean.weighed(torch.full_like(losses, torch.nan), losses, output)
+
+
+def forward(
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
+) -> Weighed:
+    """``u = J v``, with ``J`` the Jacobian of the losses, through the graph of one pass."""
+    clean = Clean(objective, clean_batch, parameters, wanted)
+    losses, output = objective(batch)
+    slopes = push_forward(losses, {parameters[name]: t for name, t in clean.v.items()})
+    return clean.weighed(slopes, losses, output)
 
 
 def dual_numbers(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
 ) -> Weighed:
     """``u = J v``, by torch's forward mode, in a pass of its own of which nothing is recorded."""
-    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
-    slopes = push_dual(objective, batch, v)
+    clean = Clean(objective, clean_batch, parameters, wanted)
+    slopes = push_dual(objective, batch, clean.v)
     losses, output = objective(batch)
-    slopes = torch.zeros_like(losses) if slopes is None else slopes
-    return weighed(slopes, losses, output, clean_loss)
+    return clean.weighed(slopes, losses, output)
 
 
 def double_backward(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
 ) -> Weighed:
     """``g(c) = grad sum_i c_i f_i`` is linear in ``c``, so ``u = d <g(c), v> / dc``."""
-    clean_loss, v = clean_gradient(objective, clean_batch, parameters)
+    clean = Clean(objective, clean_batch, parameters, wanted)
     losses, output = objective(batch)
     c = torch.ones_like(losses, requires_grad=True)
     product, slopes = losses.new_zeros(()), torch.zeros_like(losses)
-    if v:
-        chosen = [parameters[name] for name in v]
+    if clean.v:
+        chosen = [parameters[name] for name in clean.v]
         gradients = torch.autograd.grad(losses, chosen, c, create_graph=True, allow_unused=True)
-        pairs = zip(gradients, v.values(), strict=True)
+        pairs = zip(gradients, clean.v.values(), strict=True)
         product = sum((inner(g, v_p) for g, v_p in pairs if g is not None), product)
     if product.requires_grad:
         (slopes,) = torch.autograd.grad(product, c, retain_graph=True)
-    return weighed(slopes, losses, output, clean_loss)
+    return clean.weighed(slopes, losses, output)
 
 
 def per_example(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
 ) -> Weighed:
     """``u_i = <grad f_i, v>`` as it stands: an ordinary backward pass for each example."""
-    clean_loss, v = clean_gradient(objective, clean_batch, parameters, by_backward)
-    chosen = {name: parameters[name] for name in v}
+    clean = Clean(objective, clean_batch, parameters, wanted, by_backward)
+    chosen = {name: parameters[name] for name in clean.v}
     losses, output = objective(batch)
     with no_trace(objective):  # a checkpoint runs its part of the module again
         slopes = inner_products(
-            losses, [*v.values()], lambda f_i: by_backward(f_i, objective, chosen, keep=True)
+            losses,
+            [*clean.v.values()],
+            lambda f_i: _densely(by_backward(f_i, objective, chosen, keep=True)),
         )
-    return weighed(slopes, losses, output, clean_loss)
+    return clean.weighed(slopes, losses, output)
+
+
+def _densely(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    return [None if g is None else dense(g) for g in gradients]
 
 
 def finite_difference(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters
+    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
 ) -> Weighed:
     """Central difference of the losses along ``v``: not exact, but needs nothing of autograd.
 
     The step is balanced between truncation (order ``h^2``) and rounding (order ``1/h``):
     ``h |v| = cbrt(machine epsilon) * max(1, |theta|)``.
     """
-    clean_loss, v = clean_gradient(objective, clean_batch, parameters, by_backward)
-    slopes = _central_difference(objective, batch, parameters, v) if v else None
+    clean = Clean(objective, clean_batch, parameters, wanted, by_backward)
+    slopes = _central_difference(objective, batch, parameters, clean.v) if clean.v else None
     losses, output = objective(batch)
-    slopes = torch.zeros_like(losses) if slopes is None else slopes
-    return weighed(slopes, losses, output, clean_loss)
+    return clean.weighed(slopes, losses, output)
 
 
 def _central_difference(

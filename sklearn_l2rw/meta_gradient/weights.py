@@ -46,10 +46,46 @@ def _check_batch(batch: Any, name: str) -> None:
         )
 
 
+def prepare(
+    module: nn.Module,
+    loss: Callable[[Any, Any], Tensor],
+    batch: tuple[Any, Tensor],
+    clean_batch: tuple[Any, Tensor],
+    meta_gradient: str,
+    meta_parameters: MetaParameters,
+) -> Given:
+    """Check what was given, and put it as the ways take it."""
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"Got module of type {type(module).__name__}, but expected a torch.nn.Module instance."
+        )
+    if meta_gradient not in META_GRADIENTS:
+        raise ValueError(
+            f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
+        )
+    _check_batch(batch, "batch")
+    _check_batch(clean_batch, "clean_batch")
+    objective = Objective(module, loss)
+    parameters = {
+        f"module.{name}": p for name, p in select_parameters(module, meta_parameters).items()
+    }
+    if not parameters:
+        raise ValueError(
+            "Got a module without a parameter that requires a gradient, but the weights come from "
+            "gradients. Unfreeze at least one parameter."
+        )
+    return Given(objective, batch, clean_batch, parameters)
+
+
+def chooser_of(module: nn.Module, meta_gradient: str) -> Chooser:
+    """What is known of a module that was seen before, and what will be."""
+    known = _choosers.setdefault(module, {})
+    return known.setdefault(meta_gradient, Chooser(meta_gradient))
+
+
 def _weigh(given: Given, meta_gradient: str) -> Weighed:
     """Slopes of a batch, by what is known of the module, which is left as it was."""
-    choosers = _choosers.setdefault(given.objective.get_submodule("module"), {})
-    chooser = choosers.setdefault(meta_gradient, Chooser(meta_gradient))
+    chooser = chooser_of(given.objective.get_submodule("module"), meta_gradient)
     with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
         before = Saved(list(given.objective.modules()), ALL_STREAMS)
         try:
@@ -58,7 +94,8 @@ def _weigh(given: Given, meta_gradient: str) -> Weighed:
             before.restore(chooser.streams)
 
 
-def _check_finite(found: Weighed) -> None:
+def check_finite(found: Weighed) -> None:
+    """Check that losses, and their gradients, are numbers."""
     if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
         raise ValueError(
             "Got losses that are not finite, so no weights can be computed. Check the inputs and "
@@ -179,28 +216,10 @@ def example_weights(
     >>> example_weights(model, loss, (X, y), (X_clean, y_clean))
     tensor([0.5000, 0.5000, 0.0000])
 
-    In a training loop, ``(weights * loss(model(X), y)).sum().backward()`` is the weighted step.
+    In a training loop, :func:`reweighted_backward` computes weights and step in one.
 
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"Got module of type {type(module).__name__}, but expected a torch.nn.Module instance."
-        )
-    if meta_gradient not in META_GRADIENTS:
-        raise ValueError(
-            f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
-        )
-    _check_batch(batch, "batch")
-    _check_batch(clean_batch, "clean_batch")
-    objective = Objective(module, loss)
-    parameters = {
-        f"module.{name}": p for name, p in select_parameters(module, meta_parameters).items()
-    }
-    if not parameters:
-        raise ValueError(
-            "Got a module without a parameter that requires a gradient, but the weights come from "
-            "gradients. Unfreeze at least one parameter."
-        )
-    found = _weigh(Given(objective, batch, clean_batch, parameters), meta_gradient)
-    _check_finite(found)
+    given = prepare(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
+    found = _weigh(given, meta_gradient)
+    check_finite(found)
     return normalize(found.slopes)

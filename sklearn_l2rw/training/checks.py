@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..meta_gradient.choice import META_GRADIENTS
+from ..meta_gradient.composed import as_float, check_number, check_parts
 
 
 def check_parameters(net: Any) -> None:
@@ -33,6 +34,12 @@ def check_parameters(net: Any) -> None:
         Real,
         "a positive number, or None for an update that is not bounded",
     )
+    check_parts(net.clean_loss_weight, net.scale_slopes)
+    if net.average is not None:
+        check_number(
+            "average", net.average, 0 < as_float(net.average) < 1,
+            "a share of the steps between 0 and 1, or None for the parameters of the last step",
+        )  # fmt: skip
 
 
 def _check_positive(name: str, value: Any, kind: Any, expected: str) -> None:

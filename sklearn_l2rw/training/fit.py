@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch.utils import is_dataset
+from torch.utils.data import IterableDataset
 
 from ..data.clean_set import (
     FitArguments,
@@ -31,16 +32,16 @@ from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
+from .averaging import Averaging
 from .checks import check_copyable, check_parameters
 from .epoch_log import check_trained
 from .fit_state import Fit
-from .net import Net
 from .recording import WeightRecord
 from .rollback import rollback
 from .seeding import draw_seed, seeded
 
 
-class Fitting(Net):
+class Fitting(Averaging):
     """skorch's seams around a fit: arguments, data, components, callbacks."""
 
     _fit: Fit | None = None
@@ -162,6 +163,7 @@ class Fitting(Net):
                     self.__dict__.pop(name, None)
                 if not keep:
                     self.__dict__.pop("clean_position_", None)
+                self.begin_average(keep=keep)
                 try:
                     yield
                     check_trained(self)
@@ -215,7 +217,7 @@ class Fitting(Net):
         record = None
         if self.record_weights:
             record = WeightRecord(n_rows, epochs=self.record_weights == "epochs")
-        self._fit = Fit(n_rows, rows, examples, clean, weights, record)
+        self._fit = Fit(n_rows, rows, examples, clean, weights, record, cold=not keep)
         return examples
 
     def _take_clean(
@@ -297,6 +299,9 @@ class Fitting(Net):
             return super().get_split_datasets(X, y, **fit_params)
         fit.base = self.get_dataset(X, y)
         fit.dataset, valid = super().get_split_datasets(fit.base, y, **fit_params)
+        fit.fit_params = fit_params
+        if fit.cold and not isinstance(fit.dataset, IterableDataset):
+            fit.trained = fit.dataset
         return fit.dataset, valid
 
     # -- components -------------------------------------------------------------------------
@@ -325,6 +330,7 @@ class Fitting(Net):
         if self.module_ is self.module:
             check_copyable(self.module)
             self.module_ = copy.deepcopy(self.module)
+        self.begin_average(keep=False)
         return self
 
     def initialize_criterion(self, *args: Any, **kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..data.batches import Positions
@@ -28,6 +29,8 @@ class Fit:
         What each of these counts, with a mean of 1; None for all the same.
     record : WeightRecord or None
         Weights by row; None where they are not kept.
+    cold : bool
+        Whether training begins with new parameters.
     """
 
     health: HealthCheck  # since training began
@@ -40,6 +43,8 @@ class Fit:
         clean: Examples,
         weights: tuple[Weight | None, Weight | None],
         record: WeightRecord | None,
+        *,
+        cold: bool,
     ) -> None:
         self.n_rows = n_rows
         self.rows = rows
@@ -47,6 +52,9 @@ class Fit:
         self.clean = clean
         self.weight, self.clean_weight = (None if w is None else mean_one(w) for w in weights)
         self.record = record
+        self.cold = cold
+        self.trained: Any = None  # what can be iterated over again, to see all that is trained on
+        self.fit_params: Mapping[str, Any] = {}
         self.base: Any = None  # data set of all rows, before it is split
         self.dataset: Any = None  # what is left of it to train on; None once it is iterated over
         # made at the first step, when callbacks have had their say

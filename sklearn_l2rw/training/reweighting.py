@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from ..data.batches import Batch
 from ..data.clean_batches import CleanBatches
-from ..meta_gradient.algorithm import normalize
+from ..meta_gradient.algorithm import Wanted
 from ..meta_gradient.choice import Chooser
+from ..meta_gradient.composed import Parts, descend
 from ..meta_gradient.objective import per_example
 from ..meta_gradient.parameters import select_parameters
+from ..meta_gradient.state import no_trace
 from ..nested import copied
 
 
@@ -80,6 +82,8 @@ class Reweighting:
         How slopes are computed.
     meta_parameters : None, str, list of str or callable
         Parameters that the meta-gradient is taken over.
+    parts : Parts
+        What a step is put together of.
     """
 
     def __init__(
@@ -88,19 +92,23 @@ class Reweighting:
         clean_batches: CleanBatches,
         chooser: Chooser,
         meta_parameters: Any,
+        parts: Parts,
     ) -> None:
         self.objective = objective
         self.clean_batches = clean_batches
         self.chooser = chooser
         self.meta_parameters = meta_parameters
+        self.parts = parts
         self.last: dict[str, Any] | None = None  # step on the batch at hand
+        self.clean: Any = None  # its clean batch
 
     def step(self, batch: Any) -> dict[str, Any]:
         """Weigh a batch, and add the gradient of the weighted loss to the parameters.
 
         ``p`` (n,), what each example counts, multiplies its loss ``f_i`` and with it the
         slope ``u_i``. With weights ``w_i`` that are normalised so that ``sum_i p_i w_i = 1``, the
-        step is on ``sum_i p_i w_i f_i``; an example that counts twice is as good as two.
+        step is on ``sum_i p_i w_i f_i``, and lambda times the clean loss beside (see `composed`);
+        an example that counts twice is as good as two.
 
         Returns what skorch calls a step: the loss that it is on, the output (``y_pred``), and the
         weights ``p_i w_i`` and the mean clean loss besides.
@@ -111,8 +119,12 @@ class Reweighting:
         if self.last is None:
             self.last = self._weigh(batch)
             return self.last
+        clean_loss = self.last["clean_loss"]
+        if self.parts.clean_loss_weight:
+            with no_trace(self.objective, own_stream=True):
+                clean_loss = self.objective(self.clean)[0].mean()
         losses, output = self.objective(batch)
-        loss = (self.last["weights"] * losses).sum()
+        loss = (self.last["weights"] * losses).sum() + self.parts.clean_loss_weight * clean_loss
         loss.backward()
         return {**self.last, "loss": loss, "y_pred": output}
 
@@ -123,17 +135,20 @@ class Reweighting:
         if clean.weight is not None:
             ones = torch.ones(get_len(batch[0]), device=clean.weight.device)
             pair, clean_pair = (*batch, ones), (*clean, clean.weight)
-        found = self.chooser(self.objective, pair, clean_pair, parameters)
-        slopes = found.slopes
-        if isinstance(batch, Batch) and batch.weight is not None:
-            slopes = batch.weight.to(slopes) * slopes
-        weights = normalize(slopes)
-        found.backward(weights)
+        self.clean = clean_pair
+        wanted = Wanted(
+            self.objective.trainable() if self.parts.clean_loss_weight else {},
+            self.parts.scale_slopes,
+        )
+        found = self.chooser(self.objective, pair, clean_pair, parameters, wanted)
+        counts = batch.weight if isinstance(batch, Batch) else None
+        weights, loss = descend(found, counts, self.parts)
         return {
-            "loss": (weights * found.losses.detach()).sum(),
+            "loss": loss,
             "y_pred": found.output,
             "weights": weights,
             "clean_loss": found.clean_loss,
+            "slopes": found.slopes,
         }
 
     def _parameters(self) -> Mapping[str, nn.Parameter]:

@@ -13,6 +13,7 @@ from ..data.batches import Batch
 from ..data.clean_batches import CleanBatches, Position
 from ..data.rows import as_rows, encoded
 from ..meta_gradient.choice import Chooser
+from ..meta_gradient.composed import Parts
 from ..meta_gradient.state import no_trace, perturbed
 from ..nested import copied
 from ..targets.targets import Targets
@@ -70,7 +71,8 @@ class Stepping(Net):
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(objective, clean, fit_params)
             chooser = self._chooser = Chooser(self.meta_gradient)
-        return Reweighting(objective, clean, chooser, self.meta_parameters)
+        parts = Parts(float(self.clean_loss_weight), self.scale_slopes)
+        return Reweighting(objective, clean, chooser, self.meta_parameters, parts)
 
     def _clean_batches(self, fit: Fit) -> CleanBatches:
         """Take the clean set as rows, or as a data set whose targets are codes."""

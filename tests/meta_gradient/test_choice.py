@@ -142,7 +142,7 @@ def test_features_mixed_on_random_steps(seed: int) -> None:
         module.zero_grad()
         found = chooser(objective, *problem[2:], trainable(objective))
         weights = normalize(found.slopes)
-        found.backward(weights)
+        found.backward(weights, 0.0)
         assert_close(weights, expected, 1e-9)
         for p, g in zip(module.parameters(), plain, strict=True):
             assert p.grad is not None
@@ -272,7 +272,7 @@ def test_hooks_that_are_added_later_are_called() -> None:
     next(problem.module.parameters()).register_hook(called.append)  # type: ignore[no-untyped-call]
     found = chooser(objective, *problem[2:], trainable(objective))
     called.clear()
-    found.backward(normalize(found.slopes))
+    found.backward(normalize(found.slopes), 0.0)
     assert called
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sklearn_l2rw import L2RWClassifier
+from sklearn_l2rw import ALGORITHM_1, L2RWClassifier
 from tests import zoo_parts as z
 from tests.reference import literal_training
 from tests.zoo import ZOO, for_oracle
@@ -83,7 +83,7 @@ def test_a_fit_equals_the_literal_algorithm(name: str, way: str) -> None:
         max_epochs=1,
         batch_size=BATCH,
         iterator_train__shuffle=False,
-        max_grad_norm=None,
+        **ALGORITHM_1,
         verbose=0,
     )
     try:

@@ -1,0 +1,88 @@
+r"""The step of this package: Algorithm 1, and what makes it better, put together of named parts.
+
+With the slopes ``u_i = <grad f_i, v>`` along the clean gradient ``v = grad L``, which Algorithm 1
+computes to weigh the examples,
+
+    ``w_i = max(u_i / s_i, 0) / sum_j max(u_j / s_j, 0)``   and the step is along
+    ``d = sum_i w_i grad f_i + lambda v``.
+
+- *Clean term* (``lambda``, `clean_loss_weight`): the step is on ``sum_i w_i f_i + lambda L``, so
+  that the net learns from the clean examples, too. Their gradient is there already. 0 in the paper.
+- *Scale of slopes* (`scale_slopes`): ``s_i = |d f_i / d z_i|``, the norm of the gradient at the
+  module's output ``z_i``, which for cross entropy is ``|p_i - e_{y_i}|``. What is left of a slope
+  is how well the example's direction agrees with the clean one, not how large its error is: wrong
+  labels have the largest errors. 1 in the paper.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .algorithm import Weighed, normalize
+
+
+class Parts(NamedTuple):
+    """Parts of the step; both off is the paper's."""
+
+    clean_loss_weight: float = 0.3
+    scale_slopes: bool = True
+
+
+def check_parts(clean_loss_weight: Any, scale_slopes: Any) -> None:
+    """Check what a step is to be put together of."""
+    check_number(
+        "clean_loss_weight", clean_loss_weight, 0 <= as_float(clean_loss_weight) < math.inf,
+        "a finite number of at least 0; with 0, clean examples are not trained on",
+    )  # fmt: skip
+    if scale_slopes not in (True, False):  # NumPy's too
+        raise TypeError(f"Got scale_slopes={scale_slopes!r}, but expected True or False.")
+
+
+def as_float(value: Any) -> float:
+    """Value of a real number; NaN for what is none."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return float(value) if is_number else math.nan
+
+
+def check_number(name: str, value: Any, holds: bool, expected: str) -> None:
+    """Check what a parameter holds: a TypeError for no number, a ValueError for a wrong one."""
+    if not holds:
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        error = ValueError if is_number else TypeError
+        raise error(f"Got {name}={value!r}, but expected {expected}.")
+
+
+def over_norms(slopes: Tensor, norms: Tensor) -> Tensor:
+    """Slopes over the norms of the gradients at the output, ``u_i / |d f_i / d z_i|``.
+
+    Where a gradient is nothing but rounding, beside the largest of the batch, so is its direction.
+    """
+    least = 10 * torch.finfo(norms.dtype).eps * norms.amax()
+    return slopes / torch.where(norms > least, norms, torch.inf)
+
+
+def descend(found: Weighed, counts: Tensor | None, parts: Parts) -> tuple[Tensor, Tensor]:
+    """Weights of a batch, and the loss that the step is on; its gradient is added to ``.grad``.
+
+    `counts` (n,), if there are any, are what each example counts: they multiply its loss and
+    with it its slope.
+    """
+    slopes = found.slopes if counts is None else counts.to(found.slopes) * found.slopes
+    if parts.scale_slopes:
+        if found.norms is None:
+            raise ValueError(
+                "Got a module whose first output has no gradient of the loss, or not one for each "
+                "example, but slopes are divided by its norm. Set scale_slopes=False."
+            )
+        slopes = over_norms(slopes, found.norms)
+    weights = normalize(slopes)
+    found.backward(weights, parts.clean_loss_weight)
+    loss = (weights * found.losses.detach()).sum()
+    if parts.clean_loss_weight:
+        loss = loss + parts.clean_loss_weight * found.clean_loss
+    return weights, loss
