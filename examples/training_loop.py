@@ -1,4 +1,4 @@
-"""Example weights in a training loop that knows nothing of skorch.
+"""Learned weights in a training loop that knows nothing of skorch.
 
 Two moons, of one of which 60% of the points carry the other's label, and forty points whose labels
 are right.
@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import make_moons
 from torch import nn
 
-from sklearn_l2rw import example_weights
+from sklearn_l2rw import example_weights, reweighted_backward
 
 torch.manual_seed(0)
 X, y = (torch.as_tensor(array) for array in make_moons(2040, noise=0.1, random_state=0))
@@ -33,11 +33,11 @@ def train(*, reweight: bool) -> nn.Module:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(30):
         for rows in torch.split(torch.randperm(len(y)), 100):
-            weights = torch.full((len(rows),), 1 / len(rows))
-            if reweight:
-                weights = example_weights(model, loss, (X[rows], y[rows]), (X_clean, y_clean))
             optimizer.zero_grad()
-            (weights * loss(model(X[rows]), y[rows])).sum().backward()
+            if reweight:
+                reweighted_backward(model, loss, (X[rows], y[rows]), (X_clean, y_clean))
+            else:
+                loss(model(X[rows]), y[rows]).mean().backward()
             optimizer.step()
     return model
 

@@ -12,6 +12,7 @@ from .estimators.regressor import L2RWRegressor
 from .inspection.image_grid import ExampleGridDisplay
 from .inspection.label_errors import rank_label_errors
 from .inspection.training_health_display import TrainingHealthDisplay
+from .inspection.values_display import ExampleValuesDisplay
 from .inspection.weight_history_display import WeightHistoryDisplay
 from .inspection.weights_display import ExampleWeightsDisplay
 from .meta_gradient.backward import ReweightedStep, reweighted_backward
@@ -21,6 +22,7 @@ __all__ = [
     "ALGORITHM_1",
     "MLP",
     "ExampleGridDisplay",
+    "ExampleValuesDisplay",
     "ExampleWeightsDisplay",
     "L2RWBinaryClassifier",
     "L2RWClassifier",

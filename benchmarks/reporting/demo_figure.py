@@ -27,7 +27,7 @@ def draw(rows: list[dict[str, Any]], task: Task, path: str) -> None:
         (weights,) = [
             row["weights"]
             for row in rows
-            if (row["problem"], row["arm"], row["seed"]) == (problems[-1], "l2rw", 0)
+            if (row["problem"], row["arm"], row["seed"]) == (problems[-1], "l2rw_default", 0)
         ]
         _draw_weights(axes[-1], np.array(weights), task, problems[-1])
         figure.savefig(path, dpi=120)
@@ -37,7 +37,7 @@ def _draw_errors(ax: Any, problem: str, rows: list[dict[str, Any]]) -> None:
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     for place, arm in enumerate(reversed(arms)):
         errors = [row["error"] for row in rows if row["arm"] == arm]
-        color = "C3" if arm == "l2rw" else "C0"
+        color = "C3" if arm == "l2rw_default" else "C0"
         ax.barh(place, np.mean(errors), color=color, alpha=0.35)
         ax.scatter(errors, [place] * len(errors), color=color, s=12, zorder=3)
     ax.set_yticks(range(len(arms)), list(reversed(arms)))

@@ -18,12 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from sklearn_l2rw.meta_gradient.algorithm import Wanted, normalize
 from sklearn_l2rw.meta_gradient.algorithm import literal_weights as algorithm_1
-from sklearn_l2rw.meta_gradient.algorithm import normalize
 from sklearn_l2rw.meta_gradient.choice import Chooser
+from sklearn_l2rw.meta_gradient.composed import Parts, descend
 from sklearn_l2rw.meta_gradient.objective import Objective
 from sklearn_l2rw.meta_gradient.parameters import select_parameters
 from sklearn_l2rw.meta_gradient.ways import WAYS
+from sklearn_l2rw.training.averaging import Average
 
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[], Tensor | None]
@@ -97,7 +99,7 @@ def _parameters(setting: Setting, meta_parameters: str | None) -> dict[str, nn.P
 
 
 def ours(setting: Setting, meta_gradient: str = "auto", meta_parameters: str | None = None) -> Arm:
-    """What L2RWClassifier does to a batch, without skorch's loop around it."""
+    """What L2RWClassifier does to a batch by Algorithm 1, without skorch's loop around it."""
     objective, choose = _objective(setting), Chooser(meta_gradient)
 
     def step() -> Tensor:
@@ -108,6 +110,26 @@ def ours(setting: Setting, meta_gradient: str = "auto", meta_parameters: str | N
         found.backward(weights, 0.0)
         setting.optimizer.step()
         return weights
+
+    return Arm(step, lambda: choose.name)
+
+
+def default(setting: Setting) -> Arm:
+    """What it does to a batch by default: the composed step, and the mean of the parameters.
+
+    Its weights are not Algorithm 1's, and are not compared with them.
+    """
+    objective, choose, average = _objective(setting), Chooser("auto"), Average(0.5)
+    modules = {"module": setting.net}
+
+    def step() -> None:
+        setting.optimizer.zero_grad()
+        parameters = _parameters(setting, None)
+        wanted = Wanted(parameters, norms=True)
+        found = choose(objective, setting.batch, setting.clean_batch, parameters, wanted)
+        descend(found, None, Parts())
+        setting.optimizer.step()
+        average.update(modules)
 
     return Arm(step, lambda: choose.name)
 
@@ -198,6 +220,7 @@ def betty(setting: Setting) -> Arm:
 
 OURS: dict[str, Callable[[Setting], Arm]] = {
     "ours": ours,
+    "ours:default": default,
     **{f"ours:{name}": partial(ours, meta_gradient=name) for name in WAYS},
     "ours:last": partial(ours, meta_parameters="last"),
 }

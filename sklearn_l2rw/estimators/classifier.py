@@ -20,20 +20,23 @@ from .mixin import L2RWMixin
 class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     r"""Classifier that learns, at every step, how much to trust each training example.
 
-    A skorch :class:`~skorch.NeuralNetClassifier` whose training step is Algorithm 1 of [1]_: in
-    each batch, examples get the weights that would most reduce the loss on a *clean set*, a small
-    set whose labels are right and whose classes are balanced. For training data with wrong
-    labels, with rare classes, or both.
+    A skorch :class:`~skorch.NeuralNetClassifier` that, in each batch, gives examples the weights
+    that would most reduce the loss on a *clean set*, a small set whose labels are right and whose
+    classes are balanced [1]_. For training data with wrong labels, with rare classes, or both.
 
     With per-example losses :math:`f_i` of a batch and the mean loss :math:`L` of a clean batch,
 
     .. math::
 
-        w_i = \frac{\max(u_i, 0)}{\sum_j \max(u_j, 0)}, \qquad
+        w_i = \frac{\max(u_i / s_i, 0)}{\sum_j \max(u_j / s_j, 0)}, \qquad
         u_i = \langle \nabla f_i(\theta), \nabla L(\theta) \rangle,
 
-    and the step is taken on :math:`\sum_i w_i f_i`. An example whose gradient points against
-    that of the clean set gets weight 0.
+    and the step is taken on :math:`\sum_i w_i f_i + \lambda L`. An example whose gradient points
+    against that of the clean set gets weight 0. The net that predicts has the mean of the
+    parameters over about the last half of all steps.
+
+    With ``**ALGORITHM_1`` as parameters it is Algorithm 1 of the paper, to the letter: there
+    :math:`\lambda = 0`, :math:`s_i = 1`, and nothing is averaged.
 
     Parameters
     ----------
@@ -67,6 +70,24 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         Parameters of the module that the meta-gradient is taken over, None being all of them; see
         :func:`example_weights`. ``"last"``, the last layer alone, makes a step cheaper.
 
+    clean_loss_weight : float, default=0.3
+        :math:`\lambda`, what the clean loss counts in the loss that the step is on; at least 0.
+        With 0, as in the paper, clean examples weigh the others and are not trained on.
+
+    scale_slopes : bool, default=True
+        Whether slopes are divided by :math:`s_i`, the norm of the gradient of :math:`f_i` at the
+        module's output (:math:`\lVert p_i - e_{y_i} \rVert` for cross entropy). Then weights
+        follow the direction of an example's gradient and not its length, which is largest where
+        labels are wrong. False is the paper's.
+
+    average : float or None, default=0.5
+        Share of all steps, above 0 and below 1, over whose last ones the parameters are averaged,
+        which takes out the noise of steps that few examples carry: a running mean, with weights in
+        proportion to :math:`t^{2 / a - 2}` at step t. It is `module_` outside of training epochs,
+        so that `predict`, callbacks and validation see it; `partial_fit` goes on from the
+        parameters of the last step. `fit` makes the statistics of batch normalization anew. None
+        predicts with the last step's parameters, as in the paper.
+
     max_grad_norm : float or None, default=1.0
         Bound on the norm of a step's gradient, which is scaled down to it. None is the paper's
         bare update. A ``GradientNormClipping`` among your callbacks takes its place.
@@ -83,8 +104,8 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         ``torch.manual_seed`` works as it does in skorch.
 
     record_weights : bool or "epochs", default=True
-        Whether `example_weights_` is kept; with ``"epochs"``, `epoch_example_weights_` too, which
-        takes n_epochs times the memory.
+        Whether `example_weights_` and `example_values_` are kept; with ``"epochs"``,
+        `epoch_example_weights_` too, which takes n_epochs times the memory.
 
     criterion : torch criterion (class or instance), default=torch.nn.CrossEntropyLoss
         Any with a ``reduction``. With NLLLoss the module is to return probabilities, as in skorch.
@@ -135,6 +156,15 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     epoch_example_weights_ : ndarray of shape (n_epochs, n_samples)
         The same for each epoch.
 
+    example_values_ : ndarray of shape (n_samples,)
+        Value of each of these rows for the clean set, in units of the clean loss: the sum over
+        the steps of the learning rate (of the first parameter group), the row's share of the
+        batch, and its slope :math:`u_i`. To first order, by how much a step of SGD on the plain
+        mean loss would have lowered the clean loss thanks to the row, from where training was:
+        first-order In-Run Data Shapley [2]_. Negative for a row that did harm. Values of rows add
+        up, and depend on the others and on the course of training; that a row is worth little may
+        mean that there are many like it.
+
     clean_indices_ : ndarray of shape (n_clean,)
         Rows of X that the clean set was taken from, by a clean_mask or a number, in the call that
         took it. With a number, later calls of `partial_fit` keep that clean set and train on all
@@ -153,19 +183,19 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
 
     See Also
     --------
-    example_weights : The weights of one batch, for a training loop of your own.
     skorch.NeuralNetClassifier : The parent, which documents all other parameters.
+    reweighted_backward : The same step, for a training loop of your own.
 
     Notes
     -----
-    The weights are exact. The update is not the paper's in one respect: since few examples may
-    carry a batch, its gradient's norm is clipped at `max_grad_norm`, which keeps training stable
-    over a wide range of learning rates.
+    Slopes and weights are exact, however they are computed.
 
     References
     ----------
     .. [1] M. Ren, W. Zeng, B. Yang, R. Urtasun. Learning to Reweight Examples for Robust Deep
        Learning. ICML 2018. https://arxiv.org/abs/1803.09050
+    .. [2] J. T. Wang, P. Mittal, D. Song, R. Jia. Data Shapley in One Training Run. ICLR 2025.
+       https://arxiv.org/abs/2406.11011
 
     Examples
     --------

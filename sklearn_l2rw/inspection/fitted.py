@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 _REMEDIES = {
     "history": "use an estimator of sklearn_l2rw",
     "example_weights_": "set record_weights=True",
+    "example_values_": "set record_weights=True",
     "epoch_example_weights_": 'set record_weights="epochs"',
 }
 

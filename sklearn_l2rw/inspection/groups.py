@@ -26,11 +26,18 @@ class Group(NamedTuple):
 
 
 # Attributes of a fitted estimator, and what the dimensions of its weights are.
-_SHAPES = {"example_weights_": "(n_samples,)", "epoch_example_weights_": "(n_epochs, n_samples)"}
+_SHAPES = {
+    "example_weights_": "(n_samples,)",
+    "example_values_": "(n_samples,)",
+    "epoch_example_weights_": "(n_epochs, n_samples)",
+}
 
 
 def as_weights(weights: ArrayLike, attribute: str) -> NDArray[np.float64]:
-    """Weights as floats: at least 0, NaN for rows that were never weighed, not all NaN."""
+    """Weights as floats: at least 0, NaN for rows that were never weighed, not all NaN.
+
+    Values of rows may be negative.
+    """
     array = to_numpy(weights).astype(np.float64)
     expected = _SHAPES[attribute]
     if array.ndim != expected.count("n_"):
@@ -38,10 +45,12 @@ def as_weights(weights: ArrayLike, attribute: str) -> NDArray[np.float64]:
             f"Got weights of shape {array.shape}, but expected {expected}: the attribute "
             f"{attribute} of an estimator."
         )
-    if np.isinf(array).any() or (array < 0).any():
+    signed = attribute == "example_values_"
+    if np.isinf(array).any() or (not signed and (array < 0).any()):
         raise ValueError(
-            "Got weights that are negative or infinite, but expected numbers of at least 0, or "
-            "NaN for rows that were never weighed."
+            f"Got {'values that are' if signed else 'weights that are negative or'} infinite, but "
+            f"expected {'finite numbers' if signed else 'numbers of at least 0'}, or NaN for rows "
+            "that were never weighed."
         )
     if np.isnan(array).all():
         raise ValueError(

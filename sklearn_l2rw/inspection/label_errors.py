@@ -15,7 +15,7 @@ from ..targets.checks import check_labels
 from ..targets.labels import Encoder
 from .fitted import recorded
 
-_METHODS = ("probability", "weight", "both")
+_METHODS = ("probability", "weight", "both", "value")
 _ROUNDING = 1e-2  # probabilities may be of half precision, and of many classes
 
 
@@ -26,7 +26,9 @@ def rank_label_errors(
 
     With the predicted probability :math:`p_i` of the given label and the relative example weight
     :math:`w_i`, the score is :math:`1 - p_i` (``"probability"``), :math:`1 / (1 + w_i)`
-    (``"weight"``), or the mean of the two (``"both"``). A net that is trained on wrong labels
+    (``"weight"``), or the mean of the two (``"both"``); with the value :math:`v_i` of the row
+    (`example_values_`), it is :math:`(1 - v_i / \max_j |v_j|) / 2`, above a half for a row that did
+    harm (``"value"``). A net that is trained on wrong labels
     learns them by heart, so that its own probabilities cannot be used like that; one whose
     weights were learned from a clean set does so far less.
 
@@ -39,9 +41,10 @@ def rank_label_errors(
         The examples that it was fitted on. A Pipeline's may be texts, or whatever it takes.
     y : array-like of shape (n_samples,)
         Their given labels.
-    method : {"probability", "weight", "both"}, default="probability"
-        What to rank by. The last two need the X and y of the last call of `fit`, in its order; a
-        row that was not trained on, being trusted or split off, has score 0 by its weight.
+    method : {"probability", "weight", "both", "value"}, default="probability"
+        What to rank by. All but the first need the X and y of the last call of `fit`, in its order;
+        a row that was not trained on, being trusted or split off, has score 0 by its weight or
+        value.
     confidence : float, default=0.9
         Probability from which another label is suggested, in [0, 1].
 
@@ -103,7 +106,9 @@ def rank_label_errors(
     encoder.check(labels, "y")
     codes = encoder.encode(labels).numpy()
     scores = 1 - proba[np.arange(len(codes)), codes]
-    if method != "probability":
+    if method == "value":
+        scores = _by_value(estimator, len(codes))
+    elif method != "probability":
         by_weight = _by_weight(estimator, len(codes))
         scores = by_weight if method == "weight" else (scores + by_weight) / 2
     sure = (proba.max(1) >= confidence) & (proba.argmax(1) != codes)
@@ -128,13 +133,25 @@ def _probabilities(estimator: Any, X: Any) -> NDArray[np.float64]:
     return np.clip(proba, 0, 1)
 
 
-def _by_weight(estimator: Any, n: int) -> NDArray[np.float64]:
-    """Scores of recorded weights; 0 for rows that were never weighed."""
-    weights = recorded(estimator, "example_weights_")
-    if len(weights) != n:
+def _of_rows(estimator: Any, attribute: str, n: int) -> NDArray[np.float64]:
+    """What was recorded of each row of the last fit."""
+    found: NDArray[np.float64] = recorded(estimator, attribute)
+    if len(found) != n:
         raise ValueError(
-            f"Got {n} rows, but the estimator recorded the weights of {len(weights)} in its last "
+            f"Got {n} rows, but the estimator recorded {attribute} of {len(found)} in its last "
             "fit. Give the X and y of that fit, or use method='probability'."
         )
-    scores: NDArray[np.float64] = np.nan_to_num(1 / (1 + weights), nan=0.0)
-    return scores
+    return found
+
+
+def _by_weight(estimator: Any, n: int) -> NDArray[np.float64]:
+    """Scores of recorded weights; 0 for rows that were never weighed."""
+    weights = _of_rows(estimator, "example_weights_", n)
+    return np.nan_to_num(1 / (1 + weights), nan=0.0)
+
+
+def _by_value(estimator: Any, n: int) -> NDArray[np.float64]:
+    """Scores of recorded values; 0 for rows that were never weighed."""
+    values = _of_rows(estimator, "example_values_", n)
+    largest = np.nanmax(np.abs(values), initial=0.0)
+    return np.nan_to_num((1 - values / (largest or 1.0)) / 2, nan=0.0)

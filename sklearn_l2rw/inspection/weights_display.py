@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,7 @@ class ExampleWeightsDisplay(GroupedDisplay):
 
     See Also
     --------
+    ExampleValuesDisplay : What the examples were worth to the clean set.
     WeightHistoryDisplay : Mean weights over the epochs.
     ExampleGridDisplay : The images with the least and the greatest weights.
 
@@ -101,6 +102,9 @@ class ExampleWeightsDisplay(GroupedDisplay):
 
     weights: list[NDArray[np.float64]]
     _attribute = "example_weights_"
+    _neutral: ClassVar[float] = 1.0  # where there is a dotted line
+    _headers: ClassVar[tuple[str, str, str]] = ("n", "zero", "mean")
+    _label: ClassVar[str] = WEIGHT_LABEL
 
     def __post_init__(self) -> None:
         self.counts_ = np.array([len(group) for group in self.weights])
@@ -116,16 +120,23 @@ class ExampleWeightsDisplay(GroupedDisplay):
         height = 1.1 + 0.36 * len(self.names)
         self.ax_ = axes_or_new(ax, (7.5, max(height, 2.0)))
         self.figure_ = figure_of(self.ax_)
-        self.ax_.axvline(1, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+        self.ax_.axvline(self._neutral, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
         places, flipped = self._places(), self.flipped or [False] * len(self.names)
         colors = [VERMILLION if wrong else BLUE for wrong in flipped]
         groups = list(zip(range(len(places)), places, colors, strict=True))
         self.boxes_ = [self._draw_box(*group) for group in groups]
         self.dots_ = [self._draw_dots(*group) for group in groups]
-        scale_weights(self.ax_, "x", max(weights.max() for weights in self.weights))
+        self._scale()
         self._write_numbers(places)
         self._name_groups(places)
         self._draw_legend()
+
+    def _scale(self) -> None:
+        scale_weights(self.ax_, "x", max(weights.max() for weights in self.weights))
+
+    def _numbers(self) -> tuple[Iterable[str], Iterable[str]]:
+        """A share, and a mean, of each group."""
+        return map(as_share, self.zero_shares_), map(as_weight, self.means_)
 
     def _places(self) -> NDArray[np.float64]:
         """Heights of the groups: classes are further apart than the groups of one class."""
@@ -166,7 +177,7 @@ class ExampleWeightsDisplay(GroupedDisplay):
 
     def _write_numbers(self, places: NDArray[np.float64]) -> None:
         counts = [f"{count:,}" for count in self.counts_]
-        shares, means = map(as_share, self.zero_shares_), map(as_weight, self.means_)
+        shares, means = self._numbers()
         # In points, so that the columns do not depend on the size of the axes.
         offsets = np.cumsum([12 + 6 * max(map(len, counts)), 40, 42])
         style: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
@@ -178,7 +189,7 @@ class ExampleWeightsDisplay(GroupedDisplay):
                 for text, x in zip(row, offsets, strict=True)
             ]
 
-        write(("n", "zero", "mean"), 1, "axes fraction", va="bottom", color=GREY)
+        write(self._headers, 1, "axes fraction", va="bottom", color=GREY)
         self.texts_ = [
             write(row, place, ("axes fraction", "data"), va="center")
             for *row, place in zip(counts, shares, means, places, strict=True)
@@ -192,7 +203,7 @@ class ExampleWeightsDisplay(GroupedDisplay):
             members = [np.array(self.names) == name for name in names]
             ax.set_yticks([places[group].mean() for group in members], names)
         ax.set_ylim(places[-1] + 0.6, places[0] - 0.6)
-        ax.set_xlabel(WEIGHT_LABEL)
+        ax.set_xlabel(self._label)
 
     def _draw_legend(self) -> None:
         from matplotlib.lines import Line2D

@@ -60,7 +60,8 @@ def check_number(name: str, value: Any, holds: bool, expected: str) -> None:
 def over_norms(slopes: Tensor, norms: Tensor) -> Tensor:
     """Slopes over the norms of the gradients at the output, ``u_i / |d f_i / d z_i|``.
 
-    Where a gradient is nothing but rounding, beside the largest of the batch, so is its direction.
+    A gradient that is nothing but rounding, beside the largest of the batch, has no direction: its
+    example counts for nothing.
     """
     least = 10 * torch.finfo(norms.dtype).eps * norms.amax()
     return slopes / torch.where(norms > least, norms, torch.inf)

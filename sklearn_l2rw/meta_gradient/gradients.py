@@ -55,23 +55,35 @@ def by_backward(
         return [p.grad for p in parameters.values()]
 
 
-def output_norms(losses: Tensor, output: Any) -> Tensor | None:
-    """Norm of the gradient of each loss at the module's (first) output, (n,); None without one.
-
-    To be called before the graph of the losses is freed.
-    """
+def first_output(output: Any) -> Tensor | None:
+    """What the loss is taken of: the module's (first) output, if it is a tensor in the graph."""
     first = output[0] if isinstance(output, tuple) else output
     if isinstance(first, Mapping):  # as transformers' models put out
         first = first.get("logits")
-    if not isinstance(first, Tensor) or not first.requires_grad or first.ndim == 0:
+    is_in_graph = isinstance(first, Tensor) and first.requires_grad and first.ndim > 0
+    return first if is_in_graph else None
+
+
+def norms_of_rows(r: Tensor | None, n: int) -> Tensor | None:
+    """Norms (n,) of the gradient at each example's output, if there is one for each."""
+    if r is None or len(r) != n:
+        return None
+    norms: Tensor = torch.linalg.vector_norm(r.reshape(n, -1), dim=1)
+    return norms
+
+
+def output_norms(losses: Tensor, output: Any) -> Tensor | None:
+    """Norm of the gradient of each loss at the module's output, (n,); None without one.
+
+    To be called before the graph of the losses is freed.
+    """
+    first = first_output(output)
+    if first is None:
         return None
     (r,) = torch.autograd.grad(
         losses, first, torch.ones_like(losses), retain_graph=True, allow_unused=True
     )
-    if r is None or len(r) != len(losses):
-        return None
-    norms: Tensor = torch.linalg.vector_norm(r.reshape(len(r), -1), dim=1)
-    return norms
+    return norms_of_rows(r, len(losses))
 
 
 def add_to_gradients(pairs: Sequence[tuple[Tensor, Tensor]], factor: float) -> None:

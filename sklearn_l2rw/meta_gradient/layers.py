@@ -25,7 +25,13 @@ from torch.autograd.graph import GradientEdge
 
 from .algorithm import Wanted, Weighed
 from .apart import RefusedError, refuse_mixing
-from .gradients import Parameters, add_to_gradients, clean_gradient, output_norms
+from .gradients import (
+    Parameters,
+    add_to_gradients,
+    clean_gradient,
+    first_output,
+    norms_of_rows,
+)
 from .graph import RULES, call, inputs_first, transposed
 
 VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
@@ -93,12 +99,19 @@ def find_layers(losses: Tensor) -> list[Layer]:
     return layers
 
 
-def deltas_of(losses: Tensor, layers: list[Layer], keep: bool = False) -> tuple[Tensor, ...]:
-    """Gradients of the sum of the losses by the layers' outputs."""
-    edges = [GradientEdge(layer.node, 0) for layer in layers]
+def deltas_of(
+    losses: Tensor, layers: list[Layer], output: Any = None, keep: bool = False
+) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    """Gradients of the sum of the losses by the layers' outputs; their norms by the module's."""
+    edges: list[Any] = [GradientEdge(layer.node, 0) for layer in layers]
+    first = first_output(output)
     # `input` is held by the layers; what else the graph saved is not needed again.
     keep = keep or any(layer.kind == "other" for layer in layers)
-    return torch.autograd.grad(losses, edges, torch.ones_like(losses), retain_graph=keep)
+    edges += [] if first is None else [first]
+    ones = torch.ones_like(losses)
+    found = torch.autograd.grad(losses, edges, ones, retain_graph=keep, allow_unused=True)
+    r = None if first is None else found[-1]
+    return found[: len(layers)], norms_of_rows(r, len(losses))
 
 
 def _scaled(delta: Tensor, c: Tensor) -> Tensor:
@@ -216,8 +229,7 @@ def layerwise(
     with torch.enable_grad():
         losses, output = objective(batch)
     layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
-    norms = output_norms(losses, output) if wanted.norms else None
-    deltas = deltas_of(losses, layers)
+    deltas, norms = deltas_of(losses, layers, output if wanted.norms else None)
     by_leaf: dict[Tensor, Tensor] = {
         p: tangents[name] for name, p in parameters.items() if name in tangents
     }
@@ -290,8 +302,7 @@ def merged(
         raise RefusedError("the module returns several outputs")
     n = len(batch[1])
     layers = find_layers(losses)
-    norms = output_norms(losses, output) if wanted.norms else None
-    deltas = deltas_of(losses, layers)
+    deltas, norms = deltas_of(losses, layers, output if wanted.norms else None)
     with torch.no_grad():
         both = _Merged(layers, deltas, _Part(0, n, len(losses)), set(parameters.values()))
         slopes = both.slopes()

@@ -35,7 +35,7 @@ def _tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     for name, module in modules.items():
         for key, p in module.named_parameters():
             if not is_lazy(p) and (p.is_floating_point() or p.is_complex()):
-                found[f"{name}.{key}"] = p.data
+                found[f"{name}.{key}"] = p
         for key, layer in module.named_modules():
             if isinstance(layer, _BatchNorm) and not isinstance(layer, LazyModuleMixin):
                 statistics = {"mean": layer.running_mean, "var": layer.running_var}
@@ -62,7 +62,7 @@ class Average:
     Parameters
     ----------
     share : float
-        Share of the steps that the mean looks back on, in (0, 1].
+        Share of the steps that the mean looks back on, in (0, 1).
     """
 
     def __init__(self, share: float) -> None:
@@ -70,6 +70,7 @@ class Average:
         self.steps = 0
         self.mean: dict[str, Tensor] = {}
         self.raw: dict[str, Tensor] = {}  # empty while training
+        self._live: dict[str, Tensor] = {}  # the modules' own, of the epoch that is under way
 
     def copy(self) -> Average:
         """Copy of it, for a fit that may fail."""
@@ -79,24 +80,31 @@ class Average:
         twin.raw = {name: t.clone() for name, t in self.raw.items()}
         return twin
 
+    @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module]) -> None:
         """Take in the parameters after a step."""
-        now = _tensors(modules)
-        if now.keys() != self.mean.keys():
-            new = now.keys() - self.mean.keys() - _frozen(modules)  # constant until now
-            self.mean |= {name: _wide(now[name]).clone() for name in new}
-        names = [name for name in self.mean if name in now]
+        if not self._live:
+            self._look(modules)
         self.steps += 1
         k = 2 / self.share - 2
-        ends = [_wide(now[name]) for name in names]
-        torch._foreach_lerp_([self.mean[name] for name in names], ends, (k + 1) / (self.steps + k))
+        mean = [self.mean[name] for name in self._live]
+        ends = [_wide(t) for t in self._live.values()]
+        torch._foreach_lerp_(mean, ends, (k + 1) / (self.steps + k))
+
+    def _look(self, modules: Mapping[str, nn.Module]) -> None:
+        """See which tensors there are to average; a new one has been constant until now."""
+        left_out = _frozen(modules) - self.mean.keys()
+        self._live = {name: t for name, t in _tensors(modules).items() if name not in left_out}
+        new = self._live.keys() - self.mean.keys()
+        self.mean |= {name: _wide(self._live[name].detach()).clone() for name in new}
 
     def enter(self, modules: Mapping[str, nn.Module]) -> None:
         """Put the mean in the place of the parameters, which are kept."""
+        self._live = {}
         if self.raw or not self.mean:
             return
         now = _tensors(modules)
-        self.raw = {name: now[name].clone() for name in self.mean if name in now}
+        self.raw = {name: now[name].detach().clone() for name in self.mean if name in now}
         _copy(self.mean, now)
 
     def leave(self, modules: Mapping[str, nn.Module]) -> None:
@@ -104,6 +112,7 @@ class Average:
 
         Then these are what it goes on from, and the mean begins anew.
         """
+        self._live = {}
         now, raw, self.raw = _tensors(modules), self.raw, {}
         if not raw:
             return
@@ -114,9 +123,10 @@ class Average:
 
 
 def _is(tensor: Tensor, mean: Tensor) -> bool:
-    return tensor.shape == mean.shape and torch.equal(tensor, mean.to(tensor))
+    return tensor.shape == mean.shape and torch.equal(tensor.detach(), mean.to(tensor))
 
 
+@torch.no_grad()
 def _copy(source: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> None:
     for name in source.keys() & target.keys():
         target[name].copy_(source[name])

@@ -1,14 +1,14 @@
-"""What the steps of an epoch leave in the history and in the record of weights."""
+"""What the steps of an epoch leave in the history and in the record of rows."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from ..data.batches import Batch, Positions
@@ -22,9 +22,10 @@ class EpochLog:
     def __init__(self) -> None:
         self._rows: list[Positions] = []
         self._weights: list[NDArray[np.float64]] = []
+        self._values: list[NDArray[np.float64]] = []
 
-    def add(self, batch: Batch, weights: Tensor, clean_loss: Tensor, history: Any) -> None:
-        """Remember a step, and write its row in the history.
+    def add(self, batch: Batch, step: Mapping[str, Any], lr: float, history: Any) -> None:
+        """Remember a step at a learning rate, and write its row in the history.
 
         A batch has, and an epoch is given the mean over its batches of,
 
@@ -35,22 +36,26 @@ class EpochLog:
 
         and ``zero_batches``: 1 for a batch whose weights are all 0; for the epoch, their number.
         """
-        w = weights.double().numpy(force=True)
+        w = step["weights"].double().numpy(force=True)
         squares = float(w.dot(w))
         size = float(w.sum()) ** 2 / squares if squares > 0 else 0.0
         zeros = 1 - int(np.count_nonzero(w)) / len(w)
-        values = (clean_loss.item(), zeros, size, int(size == 0))
-        for key, value in zip(KEYS, values, strict=True):
-            history.record_batch(key, value)
+        numbers = (step["clean_loss"].item(), zeros, size, int(size == 0))
+        for key, number in zip(KEYS, numbers, strict=True):
+            history.record_batch(key, number)
         if batch.rows is not None:
+            p = None if batch.weight is None else batch.weight.double().numpy(force=True)
+            slopes = step["slopes"].double().numpy(force=True)
             self._rows.append(batch.rows)
-            self._weights.append(_relative(w, batch.weight))
+            self._weights.append(_relative(w, p))
+            self._values.append(lr * slopes * (1 / len(w) if p is None else p / p.sum()))
 
-    def relative_weights(self) -> tuple[Positions, NDArray[np.float64]]:
-        """Rows of the epoch's steps, and their weights relative to uniform; see `WeightRecord`."""
+    def of_rows(self) -> tuple[Positions, NDArray[np.float64], NDArray[np.float64]]:
+        """Rows of the epoch's steps, their relative weights and values; see `RowRecord`."""
         if not self._rows:
-            return np.zeros(0, dtype=np.int64), np.zeros(0)
-        return np.concatenate(self._rows), np.concatenate(self._weights)
+            return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
+        weights, values = np.concatenate(self._weights), np.concatenate(self._values)
+        return np.concatenate(self._rows), weights, values
 
     def write(self, history: Any) -> None:
         """Complete the epoch's row of a skorch history."""
@@ -60,11 +65,10 @@ class EpochLog:
             history.record(key, total if key == "zero_batches" else total / len(rows))
 
 
-def _relative(w: NDArray[np.float64], weight: Tensor | None) -> NDArray[np.float64]:
+def _relative(w: NDArray[np.float64], p: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Weights relative to uniform ones; NaN for an example that does not count."""
-    if weight is None:
+    if p is None:
         return w * len(w)
-    p = weight.double().numpy(force=True)
     relative: NDArray[np.float64] = np.full(len(w), np.nan)
     np.divide(w * p.sum(), p, out=relative, where=p > 0)
     return relative

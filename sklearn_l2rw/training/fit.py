@@ -36,7 +36,7 @@ from .averaging import Averaging
 from .checks import check_copyable, check_parameters
 from .epoch_log import check_trained
 from .fit_state import Fit
-from .recording import WeightRecord
+from .recording import RECORDED, RowRecord
 from .rollback import rollback
 from .seeding import draw_seed, seeded
 
@@ -159,7 +159,7 @@ class Fitting(Averaging):
         resume = getattr(self, "generator_states_", None) if keep else None
         with rollback(self, keep=keep):
             with seeded(self.random_state, str(self.device), resume) as states:
-                for name in ("example_weights_", "epoch_example_weights_"):
+                for name in RECORDED:
                     self.__dict__.pop(name, None)
                 if not keep:
                     self.__dict__.pop("clean_position_", None)
@@ -216,7 +216,7 @@ class Fitting(Averaging):
         )
         record = None
         if self.record_weights:
-            record = WeightRecord(n_rows, epochs=self.record_weights == "epochs")
+            record = RowRecord(n_rows, epochs=self.record_weights == "epochs")
         self._fit = Fit(n_rows, rows, examples, clean, weights, record, cold=not keep)
         return examples
 

@@ -10,7 +10,7 @@ from ..data.examples import Examples
 from ..data.sample_weight import Weight, mean_one
 from .epoch_log import EpochLog
 from .health import HealthCheck
-from .recording import WeightRecord
+from .recording import RowRecord
 from .reweighting import Reweighting
 
 
@@ -27,7 +27,7 @@ class Fit:
         Those that are trained on, and the clean ones.
     weight, clean_weight : ndarray or None
         What each of these counts, with a mean of 1; None for all the same.
-    record : WeightRecord or None
+    record : RowRecord or None
         Weights by row; None where they are not kept.
     cold : bool
         Whether training begins with new parameters.
@@ -42,7 +42,7 @@ class Fit:
         examples: Examples,
         clean: Examples,
         weights: tuple[Weight | None, Weight | None],
-        record: WeightRecord | None,
+        record: RowRecord | None,
         *,
         cold: bool,
     ) -> None:

@@ -136,10 +136,11 @@ class Reweighting:
             ones = torch.ones(get_len(batch[0]), device=clean.weight.device)
             pair, clean_pair = (*batch, ones), (*clean, clean.weight)
         self.clean = clean_pair
-        wanted = Wanted(
-            self.objective.trainable() if self.parts.clean_loss_weight else {},
-            self.parts.scale_slopes,
-        )
+        trained: Mapping[str, nn.Parameter] = {}
+        if self.parts.clean_loss_weight:
+            whole = self.meta_parameters is None
+            trained = parameters if whole else self.objective.trainable()
+        wanted = Wanted(trained, self.parts.scale_slopes)
         found = self.chooser(self.objective, pair, clean_pair, parameters, wanted)
         counts = batch.weight if isinstance(batch, Batch) else None
         weights, loss = descend(found, counts, self.parts)

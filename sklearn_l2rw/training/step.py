@@ -22,6 +22,7 @@ from .epoch_log import EpochLog, check_losses
 from .fit_state import Fit
 from .health import HealthCheck
 from .net import Net
+from .recording import RECORDED
 from .reweighting import NetObjective, Reweighting
 
 _WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -135,9 +136,15 @@ class Stepping(Net):
         if fit is None or fit.log is None or not training or "weights" not in kwargs:
             return
         batch = batch if isinstance(batch, Batch) else Batch(*batch)
-        fit.log.add(batch, kwargs["weights"], kwargs["clean_loss"], self.history)
+        fit.log.add(batch, kwargs, self._lr(), self.history)
         if batch.rows is None:  # weights whose rows are not known are no record
             fit.record = None
+
+    def _lr(self) -> float:
+        """Learning rate of the step that was taken."""
+        groups = getattr(self, "optimizer_", None)
+        groups = getattr(groups, "param_groups", None) or [{}]  # an optimizer may be anything
+        return float(groups[0].get("lr", self.lr))
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Close the log."""
@@ -165,11 +172,12 @@ class Stepping(Net):
             return
         log.write(self.history)
         fit.health.epoch(self.history[-1]["batches"], len(self.history))
-        for name in ("example_weights_", "epoch_example_weights_"):
+        for name in RECORDED:
             self.__dict__.pop(name, None)
         if fit.record is not None:
-            rows, weights = log.relative_weights()
-            fit.record.add_epoch(fit.rows[rows], weights)
+            rows, weights, values = log.of_rows()
+            fit.record.add_epoch(fit.rows[rows], weights, values)
             self.example_weights_ = fit.record.mean()
+            self.example_values_ = fit.record.values()
             if self.record_weights == "epochs":
                 self.epoch_example_weights_ = fit.record.by_epoch()

@@ -39,12 +39,12 @@ def test_the_problems_are_those_that_are_described() -> None:
 def test_each_arm_trains_and_predicts(arm: str) -> None:
     row = demo.run(LAST, arm, 0.01, 0)
     assert 0 <= row["error"] <= 100
-    assert ("weights" in row) == (arm == "l2rw")
+    assert ("weights" in row) == (arm == demo.OURS)
 
 
 @pytest.mark.usefixtures("_few_steps")
 def test_learned_weights_are_those_of_the_training_rows() -> None:
-    weights = np.array(demo.run(LAST, "l2rw", 0.01, 0)["weights"])
+    weights = np.array(demo.run(LAST, demo.OURS, 0.01, 0)["weights"])
     assert weights.shape == (330,)
     assert (weights >= 0).all()
     assert 0.5 < weights.mean() < 1.5  # 1 but for batches without a weight, and unequal batches
@@ -62,7 +62,7 @@ def test_table_and_figure(tmp_path: Path) -> None:
         row["weights"] = np.linspace(0, 3, len(task.y)).tolist()
     lines = demo.table(rows).splitlines()
     assert len(lines) == 2 + len(demo.ARMS)
-    assert lines[-1] == "| l2rw | 2.0 ± 1.0 | 1.2 | 2.0 ± 1.0 | 1.2 |"
+    assert lines[-1] == f"| {demo.OURS} | 2.0 ± 1.0 | 1.2 | 2.0 ± 1.0 | 1.2 |"
     path = tmp_path / "figure.png"
     draw(rows, task, str(path))
     assert path.stat().st_size > 10_000

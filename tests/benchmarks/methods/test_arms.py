@@ -94,7 +94,14 @@ def test_arms_take_several_classes(arm: str) -> None:
 
 def test_all_arms_that_were_asked_for_are_there() -> None:
     assert set(ARMS) >= ISSUE
-    assert set(OURS) == {"l2rw", "l2rw_last", "l2rw_bare", "l2rw_default", "l2rw_balanced"}
+    assert set(OURS) == {
+        "l2rw",
+        "l2rw_last",
+        "l2rw_bare",
+        "l2rw_default",
+        "l2rw_unscaled",
+        "l2rw_balanced",
+    }
     assert tuned_as("threshold_tuned") == tuned_as("cleanlab") == "unweighted"
     assert tuned_as("smote") == "smote"
     assert tuned_as("adaboost") is None
