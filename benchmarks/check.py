@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.reporting import results
-from benchmarks.reporting.claims import CLAIMS, TARGETS, Claim, Verdict
+from benchmarks.reporting.claims import CLAIMS
+from benchmarks.reporting.judges import Claim, Verdict
 from benchmarks.reporting.tables import Results
+from benchmarks.reporting.targets import TARGETS
 
 
 def judge(claim: Claim, folder: Path) -> Verdict:

@@ -7,9 +7,9 @@ batch come from a stream of their own (see `clean_stream`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +34,17 @@ def _arguments(X: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (tuple(X), {}) if isinstance(X, (tuple, list)) else ((X,), {})
 
 
-def _losses(call: Callable[..., Any], loss: Loss, batch: Batch) -> Tensor:
+def _pass(call: Callable[..., Any], loss: Loss, batch: Batch) -> tuple[Tensor, Tensor]:
+    """First output, and losses."""
     X, y = batch
     args, kwargs = _arguments(X)
     output = call(*args, **kwargs)
-    losses = loss(output[0] if isinstance(output, tuple) else output, y)
-    return losses.reshape(len(y), -1).mean(1)
+    first = output[0] if isinstance(output, tuple) else output
+    return first, loss(first, y).reshape(len(y), -1).mean(1)
+
+
+def _losses(call: Callable[..., Any], loss: Loss, batch: Batch) -> Tensor:
+    return _pass(call, loss, batch)[1]
 
 
 def _losses_at(
@@ -116,12 +121,24 @@ def _put_back(module: nn.Module) -> Iterator[None]:
                 buffer.data.copy_(value)
 
 
-def per_example_slopes(module: nn.Module, loss: Loss, batch: Batch, clean_batch: Batch) -> Tensor:
+def per_example_slopes(
+    module: nn.Module,
+    loss: Loss,
+    batch: Batch,
+    clean_batch: Batch,
+    *,
+    over: Collection[str] | None = None,
+) -> Tensor:
     """<grad f_i, grad L> for each example of the batch, by one ordinary backward pass each.
 
-    The losses are those of the whole batch at once, so that it holds with BatchNorm too.
+    The losses are those of the whole batch at once, so that it holds with BatchNorm too. The inner
+    product is over the parameters of these names, or over all.
     """
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    parameters = [
+        p
+        for name, p in module.named_parameters()
+        if p.requires_grad and (over is None or name in over)
+    ]
     with torch.enable_grad():
         with _put_back(module), clean_stream():
             v = _gradient(_losses(module, loss, clean_batch).mean(), parameters)
@@ -133,6 +150,52 @@ def per_example_slopes(module: nn.Module, loss: Loss, batch: Batch, clean_batch:
                 terms = [(g_p.conj() * v_p).real.sum() for g_p, v_p in zip(g, v, strict=True)]
                 slopes.append(torch.stack(terms).sum())
     return torch.stack(slopes)
+
+
+class Step(NamedTuple):
+    """Weights, gradient by name, and loss, of a step on ``sum_i w_i f_i + lambda L``."""
+
+    weights: Tensor
+    gradients: dict[str, Tensor]
+    loss: Tensor
+
+
+def composed_step(
+    module: nn.Module,
+    loss: Loss,
+    batch: Batch,
+    clean_batch: Batch,
+    clean_loss_weight: float,
+    scale: bool,
+    *,
+    over: Collection[str] | None = None,
+    counts: Tensor | None = None,
+) -> Step:
+    """One step of the package, by its definition. Leaves no trace.
+
+    The weights come from the slopes (`over` some parameters), if `scale` over the norms of the
+    gradients ``d (sum_j f_j) / d z_i`` at the (first) output, by one pass for each loss; times
+    what an example `counts`.
+    """
+    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    u = per_example_slopes(module, loss, batch, clean_batch, over=over)
+    with torch.enable_grad():
+        with _put_back(module), clean_stream():
+            clean_loss = _losses(module, loss, clean_batch).mean()
+            clean = _gradient(clean_loss, [*trained.values()])
+        with _put_back(module):
+            z, f = _pass(module, loss, batch)
+            if scale:
+                rows = [torch.autograd.grad(f_i, z, retain_graph=True)[0] for f_i in f]
+                s = torch.stack(rows).sum(0).flatten(1).norm(dim=1)
+                u = torch.where(s > 1e-12 * s.max(), u / s, 0.0)  # without a gradient, none
+            w = normalized(u if counts is None else counts * u)
+            total = (w * f).sum()
+            weighted = _gradient(total, [*trained.values()])
+    pairs = zip(weighted, clean, strict=True)
+    gradients = [g + clean_loss_weight * v for g, v in pairs]
+    total = total + clean_loss_weight * clean_loss
+    return Step(w, dict(zip(trained, gradients, strict=True)), total.detach())
 
 
 def literal_training(

@@ -45,8 +45,8 @@ class Weighed(NamedTuple):
     ``slopes`` (n,), ``losses`` (n,), the module's output, the mean clean loss ``L``, and
     ``backward(weights, clean_weight)``, which adds the gradient of ``sum_i w_i f_i`` to all
     parameters and ``clean_weight`` times that of ``L`` to those that were `Wanted`. ``norms`` (n,)
-    are those of ``d f_i / d z_i``, with ``z_i`` the module's output; None where there is no such
-    gradient, or they were not asked for.
+    are those of ``d (sum_j f_j) / d z_i``, with ``z_i`` the module's output; None where there is
+    no such gradient, or they were not asked for.
     """
 
     slopes: Tensor

@@ -17,7 +17,7 @@ from .weights import check_finite, chooser_of, prepare
 
 
 class ReweightedStep(NamedTuple):
-    """What :func:`reweighted_backward` computed of a batch, without a graph.
+    """What :func:`reweighted_backward` computed of a batch.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class ReweightedStep(NamedTuple):
     clean_loss : torch.Tensor of shape ()
         Mean loss of the clean batch.
     output : object
-        What the module put out for the training batch; of graphs that it may hold, nothing is left.
+        What the module put out for the training batch. Its graph has been gone through.
 
     """
 
@@ -77,9 +77,9 @@ def reweighted_backward(
         trained on, as in the paper.
 
     scale_slopes : bool, default=True
-        Whether :math:`s_i` is the norm of the gradient of :math:`f_i` at the module's (first)
-        output, so that the weights follow the direction of an example's gradient, not its length;
-        1 in the paper.
+        Whether :math:`s_i` is the norm of the gradient of the losses, :math:`\sum_j f_j`, at the
+        module's (first) output for example i, so that the weights follow the direction of an
+        example's gradient, not its length; 1 in the paper.
 
     Returns
     -------
@@ -132,8 +132,9 @@ def reweighted_backward(
     everything = trainable(given.objective) if clean_loss_weight else {}
     given = given._replace(wanted=Wanted(everything, scale_slopes))
     chooser = chooser_of(module, meta_gradient)
-    with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
-        found = chooser(*given)
-    check_finite(found)
-    weights, total = descend(found, None, Parts(clean_loss_weight, scale_slopes))
+    with torch.inference_mode(False), torch.enable_grad():
+        with GENERATORS if chooser.streams else nullcontext():
+            found = chooser(*given)
+        check_finite(found)
+        weights, total = descend(found, None, Parts(clean_loss_weight, scale_slopes))
     return ReweightedStep(total, weights, found.losses.detach(), found.clean_loss, found.output)

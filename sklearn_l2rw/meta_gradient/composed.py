@@ -8,10 +8,10 @@ computes to weigh the examples,
 
 - *Clean term* (``lambda``, `clean_loss_weight`): the step is on ``sum_i w_i f_i + lambda L``, so
   that the net learns from the clean examples, too. Their gradient is there already. 0 in the paper.
-- *Scale of slopes* (`scale_slopes`): ``s_i = |d f_i / d z_i|``, the norm of the gradient at the
-  module's output ``z_i``, which for cross entropy is ``|p_i - e_{y_i}|``. What is left of a slope
-  is how well the example's direction agrees with the clean one, not how large its error is: wrong
-  labels have the largest errors. 1 in the paper.
+- *Scale of slopes* (`scale_slopes`): ``s_i = |d (sum_j f_j) / d z_i|``, the norm of the gradient
+  at the module's output ``z_i``, which for cross entropy is ``|p_i - e_{y_i}|``. What is left of a
+  slope is how well the example's direction agrees with the clean one, not how large its error is:
+  wrong labels have the largest errors. 1 in the paper.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check_number(name: str, value: Any, holds: bool, expected: str) -> None:
 
 
 def over_norms(slopes: Tensor, norms: Tensor) -> Tensor:
-    """Slopes over the norms of the gradients at the output, ``u_i / |d f_i / d z_i|``.
+    """Slopes over the norms of the gradients at the output, ``u_i / s_i``.
 
     A gradient that is nothing but rounding, beside the largest of the batch, has no direction: its
     example counts for nothing.

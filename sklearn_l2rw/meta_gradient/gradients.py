@@ -34,6 +34,20 @@ def leaves_untouched(loss: Tensor) -> Iterator[None]:
             leaf.grad = grad
 
 
+@contextmanager
+def hooks_off(module: nn.Module) -> Iterator[None]:
+    """Call no hooks on gradients that are only looked at: an optimizer may step in them."""
+    all_of = (getattr(p, "_post_accumulate_grad_hooks", None) for p in module.parameters())
+    hooked = [(hooks, dict(hooks)) for hooks in all_of if hooks]
+    try:
+        for hooks, _ in hooked:
+            hooks.clear()  # autograd holds this very dict
+        yield
+    finally:
+        for hooks, kept in hooked:
+            hooks.update(kept)
+
+
 def by_grad(loss: Tensor, objective: nn.Module, parameters: Parameters) -> Gradients:
     """Gradient of a loss, computed as far down as the parameters reach."""
     return [*torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)]
@@ -48,7 +62,7 @@ def by_backward(
     parameters inside them. The gradients that were there before are put back; the graph is kept
     if `keep`.
     """
-    with gradients_untouched(objective), leaves_untouched(loss):
+    with gradients_untouched(objective), leaves_untouched(loss), hooks_off(objective):
         for p in objective.parameters():
             p.grad = None
         loss.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
@@ -73,7 +87,7 @@ def norms_of_rows(r: Tensor | None, n: int) -> Tensor | None:
 
 
 def output_norms(losses: Tensor, output: Any) -> Tensor | None:
-    """Norm of the gradient of each loss at the module's output, (n,); None without one.
+    """Norm of the gradient of the losses at each output, (n,); None without one.
 
     To be called before the graph of the losses is freed.
     """

@@ -27,7 +27,14 @@ from .generators import (
     hides_operations,
     watched,
 )
-from .gradients import Parameters, by_backward, clean_gradient, dense, leaves_untouched
+from .gradients import (
+    Parameters,
+    by_backward,
+    clean_gradient,
+    dense,
+    hooks_off,
+    leaves_untouched,
+)
 from .graph import inputs_first
 from .signature import Signature, signature
 from .state import buffers_untouched, gradients_untouched, no_trace
@@ -227,7 +234,7 @@ class Trial:
                 p.grad = None
             found = plan.run(self.given, self.streams)
             self.signatures.add(signature(found.losses))
-            with CONTEXTS[plan.context](), leaves_untouched(found.losses):
+            with CONTEXTS[plan.context](), leaves_untouched(found.losses), hooks_off(objective):
                 found.backward(truth.r, _CLEAN_WEIGHT if self.given.wanted.clean else 0.0)
                 named = objective.named_parameters()
                 gradient = {name: dense(p.grad) for name, p in named if p.grad is not None}

@@ -13,20 +13,25 @@ Its mean age is that of a plain mean over the last ``a t`` steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_not
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.parameter import is_lazy
-from torch.optim.swa_utils import update_bn
 
 from ..meta_gradient.generators import generators_untouched
+from ..meta_gradient.state import buffers_untouched
 from .fit_state import Fit
 from .net import Net
 
 _LOW = (torch.float16, torch.bfloat16)  # in which a small step of a mean is lost
+STATISTICS = (".running_mean", ".running_var")
+
+
+def _all(modules: Mapping[str, nn.Module]) -> list[Tensor]:
+    return [t for m in modules.values() for part in (m.parameters(), m.buffers()) for t in part]
 
 
 def _tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
@@ -37,11 +42,11 @@ def _tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
             if not is_lazy(p) and (p.is_floating_point() or p.is_complex()):
                 found[f"{name}.{key}"] = p
         for key, layer in module.named_modules():
-            if isinstance(layer, _BatchNorm) and not isinstance(layer, LazyModuleMixin):
-                statistics = {"mean": layer.running_mean, "var": layer.running_var}
-                found |= {
-                    f"{name}.{key}.running_{k}": t for k, t in statistics.items() if t is not None
-                }
+            if isinstance(layer, _NormBase):
+                statistics = (layer.running_mean, layer.running_var)
+                for end, tensor in zip(STATISTICS, statistics, strict=True):
+                    if tensor is not None and not is_lazy(tensor):
+                        found[f"{name}.{key}{end}"] = tensor
     return found
 
 
@@ -70,7 +75,8 @@ class Average:
         self.steps = 0
         self.mean: dict[str, Tensor] = {}
         self.raw: dict[str, Tensor] = {}  # empty while training
-        self._live: dict[str, Tensor] = {}  # the modules' own, of the epoch that is under way
+        self._live: dict[str, Tensor] = {}  # the modules' own, as far as they are averaged
+        self._seen: list[Tensor] = []  # all of the modules' tensors, for others to be noticed
 
     def copy(self) -> Average:
         """Copy of it, for a fit that may fail."""
@@ -80,27 +86,32 @@ class Average:
         twin.raw = {name: t.clone() for name, t in self.raw.items()}
         return twin
 
+    def begin(self, modules: Mapping[str, nn.Module]) -> None:
+        """Look at what there is to average, before a step."""
+        frozen = _frozen(modules) - self.mean.keys()
+        self._live = {name: t for name, t in _tensors(modules).items() if name not in frozen}
+        self._seen = [t for t in _all(modules) if not is_lazy(t)]
+        for name, tensor in self._live.items():  # one that is new has been constant until now
+            mean = self.mean.get(name, tensor.detach())
+            is_known = name in self.mean and mean.shape == tensor.shape
+            source = mean if is_known else tensor.detach()
+            self.mean[name] = source.to(_wide(tensor.detach()), copy=True)
+
     @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module]) -> None:
         """Take in the parameters after a step."""
-        if not self._live:
-            self._look(modules)
+        now = _all(modules)
+        if len(now) != len(self._seen) or any(map(is_not, now, self._seen)):
+            self.begin(modules)  # a lazy layer has been made, or a callback has put in another
         self.steps += 1
         k = 2 / self.share - 2
         mean = [self.mean[name] for name in self._live]
         ends = [_wide(t) for t in self._live.values()]
         torch._foreach_lerp_(mean, ends, (k + 1) / (self.steps + k))
 
-    def _look(self, modules: Mapping[str, nn.Module]) -> None:
-        """See which tensors there are to average; a new one has been constant until now."""
-        left_out = _frozen(modules) - self.mean.keys()
-        self._live = {name: t for name, t in _tensors(modules).items() if name not in left_out}
-        new = self._live.keys() - self.mean.keys()
-        self.mean |= {name: _wide(self._live[name].detach()).clone() for name in new}
-
     def enter(self, modules: Mapping[str, nn.Module]) -> None:
         """Put the mean in the place of the parameters, which are kept."""
-        self._live = {}
+        self._live, self._seen = {}, []
         if self.raw or not self.mean:
             return
         now = _tensors(modules)
@@ -108,15 +119,16 @@ class Average:
         _copy(self.mean, now)
 
     def leave(self, modules: Mapping[str, nn.Module]) -> None:
-        """Put back what training goes on from, unless the modules have been given other values.
+        """Put back what training goes on from, unless the parameters were given other values.
 
         Then these are what it goes on from, and the mean begins anew.
         """
-        self._live = {}
         now, raw, self.raw = _tensors(modules), self.raw, {}
         if not raw:
             return
-        if raw.keys() <= now.keys() and all(_is(now[name], self.mean[name]) for name in raw):
+        parameters = [name for name in raw if not name.endswith(STATISTICS)]
+        known = raw.keys() <= now.keys()
+        if known and all(_is(now[name], self.mean[name]) for name in parameters):
             _copy(raw, now)
         else:
             self.steps, self.mean = 0, {}
@@ -155,17 +167,22 @@ class Averaging(Net):
         named = {name: getattr(self, f"{name}_") for name in self._modules}
         return {name: module for name, module in named.items() if isinstance(module, nn.Module)}
 
-    def run_single_epoch(self, iterator: Any, training: bool, *args: Any, **kwargs: Any) -> None:
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
         """Train on the parameters, and put their mean in their place."""
-        average = self._average
-        if not training or average is None or self._fit is None:
-            super().run_single_epoch(iterator, training, *args, **kwargs)
+        average, fit, epoch = self._average, self._fit, (iterator, training, prefix, step_fn)
+        if not training or average is None or fit is None:
+            super().run_single_epoch(*epoch, **fit_params)
             return
-        average.leave(self._averaged_modules())
+        modules = self._averaged_modules()
+        average.leave(modules)
+        average.begin(modules)
+        fit.fit_params = fit_params
         if not self.average:
             self._average = None
         try:
-            super().run_single_epoch(iterator, training, *args, **kwargs)
+            super().run_single_epoch(*epoch, **fit_params)
         finally:
             if self._average is not None:
                 self._average.enter(self._averaged_modules())
@@ -184,25 +201,34 @@ class Averaging(Net):
         average, fit = self._average, self._fit
         if average is None or fit is None or not average.raw or fit.trained is None:
             return
-        modules = self._averaged_modules()
-        inferring = _Inferring(self, modules, fit.fit_params)
-        if any(isinstance(m, _BatchNorm) for m in inferring.modules()):
-            with generators_untouched(inferring):
-                update_bn(self.get_iterator(fit.trained, training=True), inferring)
-            now = _tensors(modules)
-            average.mean |= {name: _wide(now[name]).clone() for name in average.mean.keys() & now}
+        held = nn.ModuleDict(self._averaged_modules())
+        if any(isinstance(layer, _BatchNorm) for layer in held.modules()):
+            for tensor, value in self._statistics(held, fit):
+                tensor.copy_(value)
 
+    def _statistics(self, held: nn.Module, fit: Fit) -> list[tuple[Tensor, Tensor]]:
+        """Mean over the training batches of what they leave in layers of batch normalization.
 
-class _Inferring(nn.Module):
-    """The net's modules, called as the net calls them."""
-
-    def __init__(
-        self, net: Any, modules: Mapping[str, nn.Module], fit_params: Mapping[str, Any]
-    ) -> None:
-        super().__init__()
-        self.net, self.fit_params = net, fit_params
-        self.held = nn.ModuleDict(modules)
-
-    def forward(self, X: Any) -> Any:
-        """Output for inputs."""
-        return self.net.infer(X, **self.fit_params)
+        `torch.optim.swa_utils.update_bn` does the same, but resets layers that are kept in
+        evaluation, too, and leaves traces in other buffers.
+        """
+        modes = [(module, module.training) for module in held.modules()]
+        with buffers_untouched(held), generators_untouched(held), torch.no_grad():
+            self._set_training(True)
+            norms = [m for m in held.modules() if isinstance(m, _BatchNorm) and m.training]
+            layers = [layer for layer in norms if layer.track_running_stats]
+            momenta = [layer.momentum for layer in layers]
+            try:
+                for layer in layers:
+                    layer.reset_running_stats()
+                    layer.momentum = None  # a cumulative mean
+                for batch in self.get_iterator(fit.trained, training=True) if layers else ():
+                    self.infer(batch[0], **fit.fit_params)
+                pairs = [t for m in layers for t in (m.running_mean, m.running_var)]
+                found = [(t, t.clone()) for t in pairs if t is not None]
+            finally:
+                for layer, momentum in zip(layers, momenta, strict=True):
+                    layer.momentum = momentum
+                for module, mode in modes:
+                    module.training = mode
+        return found

@@ -299,7 +299,6 @@ class Fitting(Averaging):
             return super().get_split_datasets(X, y, **fit_params)
         fit.base = self.get_dataset(X, y)
         fit.dataset, valid = super().get_split_datasets(fit.base, y, **fit_params)
-        fit.fit_params = fit_params
         if fit.cold and not isinstance(fit.dataset, IterableDataset):
             fit.trained = fit.dataset
         return fit.dataset, valid

@@ -11,7 +11,9 @@ import pytest
 from benchmarks import check, report
 from benchmarks.check import judge
 from benchmarks.reporting import results
-from benchmarks.reporting.claims import CLAIMS, TARGETS, Claim, Verdict
+from benchmarks.reporting.claims import CLAIMS
+from benchmarks.reporting.judges import Claim, Verdict
+from benchmarks.reporting.targets import TARGETS
 from tests.benchmarks.made_up import made_up, write
 
 

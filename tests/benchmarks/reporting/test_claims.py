@@ -11,11 +11,13 @@ import pytest
 
 from benchmarks.check import judge
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.reporting import claims
-from benchmarks.reporting.claims import CLAIMS, TARGETS, Claim, Verdict
+from benchmarks.reporting import judges
+from benchmarks.reporting.claims import CLAIMS
+from benchmarks.reporting.judges import Claim, Verdict
 from benchmarks.reporting.tables import (
     Results,
 )
+from benchmarks.reporting.targets import TARGETS
 from tests.benchmarks.made_up import made_up, row, scored, small_results, write
 
 
@@ -30,26 +32,26 @@ def test_each_claim_can_be_judged(each: Claim, tmp_path: Path) -> None:
 def test_judges() -> None:
     found = small_results()
     low, high = {"majority": 0.9}, {"majority": 0.995}
-    assert claims.at_most(found, arm="l2rw", point=low, measure="error", bound=3.5).holds
-    assert not claims.at_most(found, arm="l2rw", point=low, measure="error", bound=3.4).holds
-    assert claims.least(found, arm="l2rw", point=high, measure="error").holds
-    assert not claims.least(found, arm="l2rw", point=low, measure="error").holds
-    assert claims.least(found, arm="l2rw", point=low, measure="error", slack=1.5).holds
+    assert judges.at_most(found, arm="l2rw", point=low, measure="error", bound=3.5).holds
+    assert not judges.at_most(found, arm="l2rw", point=low, measure="error", bound=3.4).holds
+    assert judges.least(found, arm="l2rw", point=high, measure="error").holds
+    assert not judges.least(found, arm="l2rw", point=low, measure="error").holds
+    assert judges.least(found, arm="l2rw", point=low, measure="error", slack=1.5).holds
     missing = {"majority": 0.98}
-    assert not claims.at_most(found, arm="l2rw", point=missing, measure="error", bound=99).holds
-    assert not claims.least(found, arm="l2rw", point=missing, measure="error", slack=99).holds
+    assert not judges.at_most(found, arm="l2rw", point=missing, measure="error", bound=99).holds
+    assert not judges.least(found, arm="l2rw", point=missing, measure="error", slack=99).holds
     rivals: Any = {"others": ("l2rw", "unweighted"), "measure": "error"}
-    assert claims.less(found, arm="smote", point=low, **rivals).holds
-    assert not claims.less(found, arm="unweighted", point=low, **rivals).holds
-    assert not claims.less(found, arm="smote", point=high, **rivals).holds  # it has failed
-    assert not claims.less(found, arm="smote", point=missing, **rivals).holds
+    assert judges.less(found, arm="smote", point=low, **rivals).holds
+    assert not judges.less(found, arm="unweighted", point=low, **rivals).holds
+    assert not judges.less(found, arm="smote", point=high, **rivals).holds  # it has failed
+    assert not judges.less(found, arm="smote", point=missing, **rivals).holds
     order: Any = {"point": low, "measure": "error"}
-    assert claims.in_order(found, arms=("smote", "unweighted", "l2rw"), **order).holds
-    assert not claims.in_order(found, arms=("smote", "l2rw", "unweighted"), **order).holds
-    assert not claims.in_order(found, arms=("smote", "adasyn"), **order).holds
+    assert judges.in_order(found, arms=("smote", "unweighted", "l2rw"), **order).holds
+    assert not judges.in_order(found, arms=("smote", "l2rw", "unweighted"), **order).holds
+    assert not judges.in_order(found, arms=("smote", "adasyn"), **order).holds
     shares: Any = {"arm": "smote", "other": "unweighted", "point": low, "measure": "error"}
-    assert claims.share_of(found, **shares, bound=0.67).holds
-    assert not claims.share_of(found, **shares, bound=0.66).holds
+    assert judges.share_of(found, **shares, bound=0.67).holds
+    assert not judges.share_of(found, **shares, bound=0.66).holds
 
 
 def test_an_arm_between_others_by_rank() -> None:
@@ -57,7 +59,7 @@ def test_an_arm_between_others_by_rank() -> None:
     points = {"data": "ecoli"}, {"data": "digits"}
     rows = [row(arm, p, 0, found[i]) for arm, found in errors.items() for i, p in enumerate(points)]
     judge_ = partial(
-        claims.ranks_between, Results("imbalance-tabular", "cpu", rows), measure="error"
+        judges.ranks_between, Results("imbalance-tabular", "cpu", rows), measure="error"
     )
     assert judge_(arm="l2rw", before=(), behind=("unweighted",)).holds
     assert not judge_(arm="l2rw", before=("unweighted",), behind=()).holds
@@ -78,7 +80,7 @@ def test_finding_errors_as_well_and_faster(time: float, auroc: float, holds: boo
     for found in ours["scores"].values():
         found["cpu_time"] = time
     rows = [ours, scored("cleanlab", point, 0, self_confidence=0.7, adjusted=0.8)]
-    verdict = claims.finds_errors(Results("label-errors", "cpu", rows), point=point, share=0.5)
+    verdict = judges.finds_errors(Results("label-errors", "cpu", rows), point=point, share=0.5)
     assert verdict.holds is holds
     assert verdict.found.startswith("l2rw: weight")
 
@@ -88,10 +90,10 @@ def test_the_most_of_all() -> None:
     rows = [scored("l2rw", point, 0, probability=0.8), scored("unweighted", point, 0, plain=0.7)]
     found = Results("label-errors", "cpu", rows)
     at: Any = {"point": point, "measure": "auroc"}
-    assert claims.most(found, arm="l2rw: probability", **at).holds
-    assert not claims.most(found, arm="unweighted: plain", **at).holds
-    assert not claims.most(found, arm="cleanlab: plain", **at).holds
-    assert not claims.most(Results("label-errors", "cpu", rows[:1]), arm="l2rw: x", **at).holds
+    assert judges.most(found, arm="l2rw: probability", **at).holds
+    assert not judges.most(found, arm="unweighted: plain", **at).holds
+    assert not judges.most(found, arm="cleanlab: plain", **at).holds
+    assert not judges.most(Results("label-errors", "cpu", rows[:1]), arm="l2rw: x", **at).holds
 
 
 @pytest.mark.parametrize(("power", "holds"), [(1.0, True), (1.3, False)])
@@ -99,6 +101,6 @@ def test_linear_growth(power: float, holds: bool) -> None:
     points = EXPERIMENTS["scaling"].presets["cpu"].points
     rows = [row("l2rw", point, 0, 1e-4 * point["rows"] ** power) for point in points]
     found = Results("scaling", "cpu", rows)
-    assert claims.linear(found, arm="l2rw", measure="cpu_time", bound=1.1).holds is holds
+    assert judges.linear(found, arm="l2rw", measure="cpu_time", bound=1.1).holds is holds
     few = Results("scaling", "cpu", rows[:2])
-    assert not claims.linear(few, arm="l2rw", measure="cpu_time", bound=1.1).holds
+    assert not judges.linear(few, arm="l2rw", measure="cpu_time", bound=1.1).holds
