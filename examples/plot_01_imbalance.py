@@ -111,8 +111,8 @@ fig.suptitle("Scores of five folds")
 # What the weights say
 # --------------------
 # Fitted on all rows, the net's ``example_weights_`` tell how much each row counted; 1 is what it
-# would count in plain training. The rare class is lifted far above the common one, though nobody
-# said which class is rare. The twenty rows of the clean set have no weight, and are left out.
+# would count in plain training. The rare class is lifted above the common one, though nobody said
+# which class is rare. The twenty rows of the clean set have no weight, and are left out.
 fitted = pipelines["L2RW"].fit(X, y)
 display = ExampleWeightsDisplay.from_estimator(fitted, y, class_names=["common", "rare"])
 print(f"mean weight: common {display.means_[0]:.1f}, rare {display.means_[1]:.1f}")

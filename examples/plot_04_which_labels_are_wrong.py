@@ -45,23 +45,22 @@ net.fit(X, y)
 # Which examples did training trust?
 # ----------------------------------
 # ``example_weights_`` has a number for each row: how much it counted, 1 being what it would count
-# in plain training. Flipped labels count for less, but the two groups overlap: a weight says what
-# a row did for the clean set, step by step, and not whether its label is right.
+# in plain training. Flipped labels count for less. Still, a weight says what a row did for the
+# clean set, step by step, and not whether its label is right: the two groups overlap.
 display = ExampleWeightsDisplay.from_estimator(net, flipped=flipped)
 right, wrong = display.means_
 print(f"mean weight: right labels {right:.1f}, flipped labels {wrong:.2f}")
 
 # %%
 # The images that training trusted least and most, with the labels it was given. Least trusted are
-# images whose label is plainly wrong. But look at the lower row: great weights do **not** mean
-# right labels. Odd images have large gradients, and push hard with whatever label they have.
+# images whose label is plainly wrong.
 grid = ExampleGridDisplay.from_estimator(net, X.reshape(-1, 28, 28), y)
 
 # %%
 # Which labels are wrong?
 # -----------------------
 # ``rank_label_errors`` sorts the rows by suspicion: how unlikely the net finds the given label.
-# As the net learned few of the wrong labels, its own word can be used. It ranks far better than the
+# As the net learned few of the wrong labels, its own word can be used. It ranks better than the
 # weights do. A ranking by chance has an area under the ROC curve (AUC) of 0.5, a perfect one of 1.
 ranking = rank_label_errors(net, X, y)
 auc = roc_auc_score(flipped, ranking.scores)

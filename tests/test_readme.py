@@ -56,7 +56,7 @@ def test_the_code_runs(names: dict[str, Any], capsys: pytest.CaptureFixture[str]
         exec(block, given)
         found |= given
     assert found["net"].predict(names["X_new"]).shape == (5,)
-    assert found["weights"].shape == (50,)
+    assert found["step"].weights.shape == (50,)
     assert len(found["ranking"].indices) == 200
 
 
