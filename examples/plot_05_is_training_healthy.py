@@ -65,9 +65,9 @@ show("healthy")
 # ------------------------
 # By default the norm of the gradient is clipped, so that no step is longer than ``lr``. Without
 # clipping, and at a learning rate of 1, the net breaks in the first epoch. The losses say so: the
-# clean one stands near 2.3, which is guessing among ten digits (log 10), and the training loss at 1.3
-# times that, as it has 0.3 times the clean loss in it. The other panels look fine. **Read the losses
-# first.**
+# clean one stands near 2.3, which is guessing among ten digits (log 10), and the training loss at
+# 1.3 times that, as it has 0.3 times the clean loss in it. The other panels look fine. **Read the
+# losses first.**
 #
 # What to do: leave the clipping on, or lower ``lr``.
 show("steps too large", lr=1.0, max_grad_norm=None)
@@ -76,8 +76,8 @@ show("steps too large", lr=1.0, max_grad_norm=None)
 # A clean set that is fitted
 # --------------------------
 # One clean image of each digit, and many epochs. The clean loss falls to almost nothing, and the
-# weighted training loss behind it: the net has the ten images by heart, and what it trusts among the
-# others. From then on the clean set has little more to say.
+# weighted training loss behind it: the net has the ten images by heart, and what it trusts among
+# the others. From then on the clean set has little more to say.
 #
 # What to do: a larger clean set, as in the healthy run. Where there is none, train for fewer
 # epochs: 15 do as well here as 60.
