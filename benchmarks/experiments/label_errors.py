@@ -35,7 +35,7 @@ def ours(setting: Setting, arm: str) -> Scores:
     n = len(setting.task.y)
     return {
         method: rank_label_errors(net, X, y, method=method).scores[:n]
-        for method in ("probability", "weight", "both")
+        for method in ("probability", "weight", "both", "value")
     }
 
 

@@ -191,9 +191,9 @@ class Averaging(Net):
         self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
     ) -> None:
         """Take the step into the mean."""
-        super().on_batch_end(net, batch=batch, training=training, **kwargs)
         if training and self._average is not None and self._fit is not None:
             self._average.update(self._averaged_modules())
+        super().on_batch_end(net, batch=batch, training=training, **kwargs)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Make the statistics of batch normalization anew, for the mean."""

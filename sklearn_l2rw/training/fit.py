@@ -163,7 +163,8 @@ class Fitting(Averaging):
                     self.__dict__.pop(name, None)
                 if not keep:
                     self.__dict__.pop("clean_position_", None)
-                self.begin_average(keep=keep)
+                if keep:
+                    self.begin_average(keep=True)
                 try:
                     yield
                     check_trained(self)
