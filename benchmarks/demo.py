@@ -40,25 +40,25 @@ PROBLEMS: dict[str, dict[str, Any]] = {  # numbers of fours and nines; clean ima
     "imbalance": {"counts": (8, 300), "n_clean": 5},
     "imbalance and noise": {"counts": (30, 300), "n_clean": 10, "rate": 0.3},
 }
-TRAINING = Training("lenet5", 750, 750, 50, lrs=(0.003, 0.01, 0.03, 0.1))
+TRAINING = Training("lenet5", 750, 750, 50, lrs=(0.001, 0.003, 0.01, 0.03, 0.1))
 TUNING_SEEDS = range(1000, 1003)
 # Learning rates, chosen by --tune: least mean test error over TUNING_SEEDS.
 CHOICE: dict[str, dict[str, float]] = {
     "imbalance": {
-        "unweighted": 0.01,
-        "class_weighted": 0.01,
-        "smote": 0.01,
+        "unweighted": 0.03,
+        "class_weighted": 0.03,
+        "smote": 0.003,
         "fine_tuned": 0.01,
         "fine_tuned_slowly": 0.01,
         "l2rw_default": 0.03,
     },
     "imbalance and noise": {
         "unweighted": 0.01,
-        "class_weighted": 0.01,
-        "smote": 0.01,
-        "fine_tuned": 0.01,
+        "class_weighted": 0.003,
+        "smote": 0.003,
+        "fine_tuned": 0.003,
         "fine_tuned_slowly": 0.01,
-        "l2rw_default": 0.03,
+        "l2rw_default": 0.01,
     },
 }
 ARMS = tuple(CHOICE["imbalance"])

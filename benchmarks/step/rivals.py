@@ -22,6 +22,7 @@ from sklearn_l2rw.meta_gradient.algorithm import Wanted, normalize
 from sklearn_l2rw.meta_gradient.algorithm import literal_weights as algorithm_1
 from sklearn_l2rw.meta_gradient.choice import Chooser
 from sklearn_l2rw.meta_gradient.composed import Parts, descend
+from sklearn_l2rw.meta_gradient.gradients import at_output
 from sklearn_l2rw.meta_gradient.objective import Objective
 from sklearn_l2rw.meta_gradient.parameters import select_parameters
 from sklearn_l2rw.meta_gradient.ways import WAYS
@@ -125,7 +126,7 @@ def default(setting: Setting) -> Arm:
     def step() -> None:
         setting.optimizer.zero_grad()
         parameters = _parameters(setting, None)
-        wanted = Wanted(parameters, norms=True)
+        wanted = Wanted(parameters, at_output)
         found = choose(objective, setting.batch, setting.clean_batch, parameters, wanted)
         descend(found, None, Parts())
         setting.optimizer.step()

@@ -76,17 +76,20 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
 
     scale_slopes : bool, default=True
         Whether slopes are divided by :math:`s_i`, the norm of the gradient of :math:`f_i` at the
-        module's output (:math:`\lVert p_i - e_{y_i} \rVert` for cross entropy). Then weights
-        follow the direction of an example's gradient and not its length, which is largest where
-        labels are wrong. False is the paper's.
+        module's output (:math:`\lVert p_i - e_{y_i} \rVert` for cross entropy; of probabilities,
+        at their logits). Then weights follow the direction of an example's gradient and not its
+        length, which is largest where labels are wrong. False is the paper's, and may do better
+        where classes are rare and labels right.
 
     average : float or None, default=0.5
         Share of all steps, above 0 and below 1, over whose last ones the parameters are averaged,
-        which takes out the noise of steps that few examples carry: a running mean, with weights in
-        proportion to :math:`t^{2 / a - 2}` at step t. It is `module_` outside of training epochs,
-        so that `predict`, callbacks and validation see it; `partial_fit` goes on from the
-        parameters of the last step. `fit` makes the statistics of batch normalization anew. None
-        predicts with the last step's parameters, as in the paper.
+        which takes out the noise of steps that few examples carry: a running mean, whose weights
+        grow as :math:`t^{2 / a - 2}` with the step t. `module_` has it outside of training epochs,
+        so that `predict`, validation and callbacks see it; `partial_fit` goes on from the
+        parameters of the last step, unless `module_` was given others meanwhile, by a checkpoint
+        or a callback: then from these, with a new mean. A `fit` from scratch on data that can be
+        gone through again makes the statistics of batch normalization anew; else they are averaged.
+        None predicts with the last step's parameters, as in the paper.
 
     max_grad_norm : float or None, default=1.0
         Bound on the norm of a step's gradient, which is scaled down to it. None is the paper's

@@ -24,16 +24,19 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+Link = Callable[[Tensor, Tensor], Tensor]
+
 
 class Wanted(NamedTuple):
     """What a step needs beside slopes: nothing, in the paper.
 
-    ``clean`` are the parameters, by name, that the clean gradient is added to; ``norms`` says
-    whether the norms of the gradients at the module's output are asked for.
+    ``clean`` are the parameters, by name, that the clean gradient is added to. ``norms``, if the
+    norms of the gradients at the module's output are asked for, takes such a gradient and the
+    output to the one whose norm is meant (see `output_norms`).
     """
 
     clean: Mapping[str, nn.Parameter] = MappingProxyType({})
-    norms: bool = False
+    norms: Link | None = None
 
 
 NOTHING = Wanted()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .algorithm import Wanted
 from .composed import Parts, check_parts, descend
 from .generators import GENERATORS
+from .gradients import at_output
 from .parameters import MetaParameters, trainable
 from .weights import check_finite, chooser_of, prepare
 
@@ -79,7 +80,8 @@ def reweighted_backward(
     scale_slopes : bool, default=True
         Whether :math:`s_i` is the norm of the gradient of the losses, :math:`\sum_j f_j`, at the
         module's (first) output for example i, so that the weights follow the direction of an
-        example's gradient, not its length; 1 in the paper.
+        example's gradient, not its length; 1 in the paper. For a module that returns logits: at
+        probabilities or their logarithms, that norm says something else, and False is better.
 
     Returns
     -------
@@ -101,9 +103,7 @@ def reweighted_backward(
     Notes
     -----
     With ``clean_loss_weight=0, scale_slopes=False`` it is the step of Algorithm 1 of [1]_. Buffers
-    and generators are afterwards as one pass over the training batch leaves them. Hooks of
-    modules and parameters are called as by any ``backward()``, or the ways that would not call
-    them are not taken.
+    and generators are afterwards as one pass over the training batch leaves them.
 
     References
     ----------
@@ -130,7 +130,8 @@ def reweighted_backward(
     check_parts(clean_loss_weight, scale_slopes)
     given = prepare(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
     everything = trainable(given.objective) if clean_loss_weight else {}
-    given = given._replace(wanted=Wanted(everything, scale_slopes))
+    link = at_output if scale_slopes else None
+    given = given._replace(wanted=Wanted(everything, link))
     chooser = chooser_of(module, meta_gradient)
     with torch.inference_mode(False), torch.enable_grad():
         with GENERATORS if chooser.streams else nullcontext():

@@ -11,7 +11,8 @@ computes to weigh the examples,
 - *Scale of slopes* (`scale_slopes`): ``s_i = |d (sum_j f_j) / d z_i|``, the norm of the gradient
   at the module's output ``z_i``, which for cross entropy is ``|p_i - e_{y_i}|``. What is left of a
   slope is how well the example's direction agrees with the clean one, not how large its error is:
-  wrong labels have the largest errors. 1 in the paper.
+  wrong labels have the largest errors. Where the output is probabilities, it is the gradient at
+  their logits that is meant. 1 in the paper.
 """
 
 from __future__ import annotations
@@ -60,11 +61,10 @@ def check_number(name: str, value: Any, holds: bool, expected: str) -> None:
 def over_norms(slopes: Tensor, norms: Tensor) -> Tensor:
     """Slopes over the norms of the gradients at the output, ``u_i / s_i``.
 
-    A gradient that is nothing but rounding, beside the largest of the batch, has no direction: its
-    example counts for nothing.
+    A gradient that is nothing but rounding has no direction: its example counts for nothing.
     """
-    least = 10 * torch.finfo(norms.dtype).eps * norms.amax()
-    return slopes / torch.where(norms > least, norms, torch.inf)
+    least = 10 * torch.finfo(norms.dtype).eps * norms.amax().clamp(max=1)
+    return (slopes / torch.where(norms > least, norms, torch.inf)).to(slopes)
 
 
 def descend(found: Weighed, counts: Tensor | None, parts: Parts) -> tuple[Tensor, Tensor]:

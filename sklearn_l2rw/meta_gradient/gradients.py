@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .algorithm import Link
 from .graph import inputs_first
 from .state import gradients_untouched, no_trace
 
@@ -71,25 +72,49 @@ def by_backward(
 
 def first_output(output: Any) -> Tensor | None:
     """What the loss is taken of: the module's (first) output, if it is a tensor in the graph."""
-    first = output[0] if isinstance(output, tuple) else output
-    if isinstance(first, Mapping):  # as transformers' models put out
-        first = first.get("logits")
+    if isinstance(output, Mapping):  # as transformers' models put out
+        output = [output["logits"]] if "logits" in output else [*output.values()]
+    first = (output or [None])[0] if isinstance(output, (tuple, list)) else output
     is_in_graph = isinstance(first, Tensor) and first.requires_grad and first.ndim > 0
     return first if is_in_graph else None
 
 
-def norms_of_rows(r: Tensor | None, n: int) -> Tensor | None:
-    """Norms (n,) of the gradient at each example's output, if there is one for each."""
+def at_output(r: Tensor, output: Tensor) -> Tensor:
+    """Gradient at the output, as it is."""
+    return r
+
+
+def before_softmax(r: Tensor, p: Tensor) -> Tensor:
+    """Gradient at the logits of probabilities (n, k): of ``-log p_y`` it is ``p - e_y``."""
+    at_logits: Tensor = p * (r - (p * r).sum(1, keepdim=True))
+    return at_logits
+
+
+def before_sigmoid(r: Tensor, p: Tensor) -> Tensor:
+    """Gradient at the logits of probabilities, each of its own."""
+    return r * p * (1 - p)
+
+
+def norms_of_rows(r: Tensor | None, output: Tensor, n: int, link: Link) -> Tensor | None:
+    """Norms (n,) of the gradient at each example's output, if there is one for each.
+
+    In single precision at least: of small numbers, low precision leaves nothing.
+    """
     if r is None or len(r) != n:
         return None
-    norms: Tensor = torch.linalg.vector_norm(r.reshape(n, -1), dim=1)
+    r = link(r, output.detach()).reshape(n, -1)
+    dtype = (
+        None if r.dtype in (torch.float64, torch.complex128) or r.is_complex() else torch.float32
+    )
+    norms: Tensor = torch.linalg.vector_norm(r, dim=1, dtype=dtype)
     return norms
 
 
-def output_norms(losses: Tensor, output: Any) -> Tensor | None:
+def output_norms(losses: Tensor, output: Any, link: Link) -> Tensor | None:
     """Norm of the gradient of the losses at each output, (n,); None without one.
 
-    To be called before the graph of the losses is freed.
+    `link` is for outputs that are probabilities: what is meant is the gradient at their logits. To
+    be called before the graph of the losses is freed.
     """
     first = first_output(output)
     if first is None:
@@ -97,7 +122,7 @@ def output_norms(losses: Tensor, output: Any) -> Tensor | None:
     (r,) = torch.autograd.grad(
         losses, first, torch.ones_like(losses), retain_graph=True, allow_unused=True
     )
-    return norms_of_rows(r, len(losses))
+    return norms_of_rows(r, first, len(losses), link)
 
 
 def add_to_gradients(pairs: Sequence[tuple[Tensor, Tensor]], factor: float) -> None:

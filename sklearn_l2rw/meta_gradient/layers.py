@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from .algorithm import Wanted, Weighed
+from .algorithm import Link, Wanted, Weighed
 from .apart import RefusedError, refuse_mixing
 from .gradients import (
     Parameters,
@@ -100,18 +100,20 @@ def find_layers(losses: Tensor) -> list[Layer]:
 
 
 def deltas_of(
-    losses: Tensor, layers: list[Layer], output: Any = None, keep: bool = False
+    losses: Tensor, layers: list[Layer], output: Any, link: Link | None
 ) -> tuple[tuple[Tensor, ...], Tensor | None]:
     """Gradients of the sum of the losses by the layers' outputs; their norms by the module's."""
     edges: list[Any] = [GradientEdge(layer.node, 0) for layer in layers]
-    first = first_output(output)
+    first = None if link is None else first_output(output)
     # `input` is held by the layers; what else the graph saved is not needed again.
-    keep = keep or any(layer.kind == "other" for layer in layers)
+    keep = any(layer.kind == "other" for layer in layers)
     edges += [] if first is None else [first]
     ones = torch.ones_like(losses)
     found = torch.autograd.grad(losses, edges, ones, retain_graph=keep, allow_unused=True)
-    r = None if first is None else found[-1]
-    return found[: len(layers)], norms_of_rows(r, len(losses))
+    deltas = found[: len(layers)]
+    if first is None or link is None:
+        return deltas, None
+    return deltas, norms_of_rows(found[-1], first, len(losses), link)
 
 
 def _scaled(delta: Tensor, c: Tensor) -> Tensor:
@@ -229,7 +231,7 @@ def layerwise(
     with torch.enable_grad():
         losses, output = objective(batch)
     layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
-    deltas, norms = deltas_of(losses, layers, output if wanted.norms else None)
+    deltas, norms = deltas_of(losses, layers, output, wanted.norms)
     by_leaf: dict[Tensor, Tensor] = {
         p: tangents[name] for name, p in parameters.items() if name in tangents
     }
@@ -302,7 +304,7 @@ def merged(
         raise RefusedError("the module returns several outputs")
     n = len(batch[1])
     layers = find_layers(losses)
-    deltas, norms = deltas_of(losses, layers, output if wanted.norms else None)
+    deltas, norms = deltas_of(losses, layers, output, wanted.norms)
     with torch.no_grad():
         both = _Merged(layers, deltas, _Part(0, n, len(losses)), set(parameters.values()))
         slopes = both.slopes()

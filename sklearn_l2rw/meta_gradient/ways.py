@@ -90,7 +90,8 @@ class Clean:
 
     def weighed(self, slopes: Tensor | None, losses: Tensor, output: Any) -> Weighed:
         """Result of a way whose losses have their graph."""
-        norms = output_norms(losses, output) if self.wanted.norms else None
+        link = self.wanted.norms
+        norms = None if link is None else output_norms(losses, output, link)
         slopes = torch.zeros_like(losses) if slopes is None else slopes.detach()
         return Weighed(
             slopes, losses, output, self.loss, partial(_backward, losses, self.term), norms
@@ -110,7 +111,8 @@ def unweighed(
     """Training pass over a batch about whose slopes nothing can be told: they are NaN."""
     clean = Clean(objective, clean_batch, {}, NOTHING)
     losses, output = objective(batch)
-    return clean.weighed(torch.full_like(losses, torch.nan), losses, output)
+    nothing = torch.full_like(losses.detach(), torch.nan)
+    return clean.weighed(nothing, losses, output)._replace(norms=nothing)
 
 
 def forward(

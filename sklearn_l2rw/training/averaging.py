@@ -2,7 +2,7 @@ r"""The net that predicts: a running mean of the parameters that training passes
 
 Few examples carry a step on learned weights, so the parameters are noisy; their mean is not. With
 ``a`` the share of the steps that it looks back on, parameters after ``t`` steps are averaged with
-weights in proportion to ``t ** k``, ``k = 2 / a - 2`` (polynomial-decay averaging, Shamir and Zhang
+weights that grow as ``t ** k``, ``k = 2 / a - 2`` (polynomial-decay averaging, Shamir and Zhang
 2013), so that it is known at any time, whatever follows:
 
     ``mean_t = mean_{t-1} + (k + 1) / (t + k) * (theta_t - mean_{t-1})``.
@@ -13,6 +13,7 @@ Its mean age is that of a plain mean over the last ``a t`` steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from operator import is_not
 from typing import Any
 
@@ -107,7 +108,8 @@ class Average:
         k = 2 / self.share - 2
         mean = [self.mean[name] for name in self._live]
         ends = [_wide(t) for t in self._live.values()]
-        torch._foreach_lerp_(mean, ends, (k + 1) / (self.steps + k))
+        if mean:
+            torch._foreach_lerp_(mean, ends, (k + 1) / (self.steps + k))
 
     def enter(self, modules: Mapping[str, nn.Module]) -> None:
         """Put the mean in the place of the parameters, which are kept."""
@@ -164,7 +166,7 @@ class Averaging(Net):
             self.cuda_dependent_attributes_ = [*known, "_average"]
 
     def _averaged_modules(self) -> dict[str, nn.Module]:
-        named = {name: getattr(self, f"{name}_") for name in self._modules}
+        named = {name: getattr(self, f"{name}_") for name in (*self._modules, *self._criteria)}
         return {name: module for name, module in named.items() if isinstance(module, nn.Module)}
 
     def run_single_epoch(
@@ -187,13 +189,19 @@ class Averaging(Net):
             if self._average is not None:
                 self._average.enter(self._averaged_modules())
 
-    def on_batch_end(
-        self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any
-    ) -> None:
-        """Take the step into the mean."""
-        if training and self._average is not None and self._fit is not None:
-            self._average.update(self._averaged_modules())
-        super().on_batch_end(net, batch=batch, training=training, **kwargs)
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Take a step into the mean, when callbacks have had their say about the parameters."""
+        took_step = method_name == "on_batch_end" and cb_kwargs.get("training")
+        try:
+            super().notify(method_name, **cb_kwargs)
+        finally:  # Ctrl-C in a callback comes after the step
+            if took_step and self._average is not None and self._fit is not None:
+                self._average.update(self._averaged_modules())
+
+    def trim_for_prediction(self) -> None:
+        """Leave out what training alone needs, here and in skorch."""
+        super().trim_for_prediction()
+        self._average = None
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Make the statistics of batch normalization anew, for the mean."""
@@ -203,8 +211,9 @@ class Averaging(Net):
             return
         held = nn.ModuleDict(self._averaged_modules())
         if any(isinstance(layer, _BatchNorm) for layer in held.modules()):
-            for tensor, value in self._statistics(held, fit):
-                tensor.copy_(value)
+            with suppress(KeyboardInterrupt):  # then those of the mean stay, which are near
+                for tensor, value in self._statistics(held, fit):
+                    tensor.copy_(value)
 
     def _statistics(self, held: nn.Module, fit: Fit) -> list[tuple[Tensor, Tensor]]:
         """Mean over the training batches of what they leave in layers of batch normalization.
@@ -213,7 +222,7 @@ class Averaging(Net):
         evaluation, too, and leaves traces in other buffers.
         """
         modes = [(module, module.training) for module in held.modules()]
-        with buffers_untouched(held), generators_untouched(held), torch.no_grad():
+        with buffers_untouched(held), generators_untouched(held):
             self._set_training(True)
             norms = [m for m in held.modules() if isinstance(m, _BatchNorm) and m.training]
             layers = [layer for layer in norms if layer.track_running_stats]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..data.batches import Batch
 from ..data.clean_batches import CleanBatches
-from ..meta_gradient.algorithm import Wanted
+from ..meta_gradient.algorithm import Link, Wanted
 from ..meta_gradient.choice import Chooser
 from ..meta_gradient.composed import Parts, descend
 from ..meta_gradient.objective import per_example
@@ -82,8 +82,8 @@ class Reweighting:
         How slopes are computed.
     meta_parameters : None, str, list of str or callable
         Parameters that the meta-gradient is taken over.
-    parts : Parts
-        What a step is put together of.
+    link : callable
+        From the gradient at the module's output to the one whose norm slopes are divided by.
     """
 
     def __init__(
@@ -92,15 +92,21 @@ class Reweighting:
         clean_batches: CleanBatches,
         chooser: Chooser,
         meta_parameters: Any,
-        parts: Parts,
+        link: Link,
     ) -> None:
         self.objective = objective
         self.clean_batches = clean_batches
         self.chooser = chooser
         self.meta_parameters = meta_parameters
-        self.parts = parts
+        self.link = link
         self.last: dict[str, Any] | None = None  # step on the batch at hand
         self.clean: Any = None  # its clean batch
+
+    @property
+    def parts(self) -> Parts:
+        """What a step is put together of; callbacks may set other values."""
+        net = self.objective.net
+        return Parts(float(net.clean_loss_weight), net.scale_slopes)
 
     def step(self, batch: Any) -> dict[str, Any]:
         """Weigh a batch, and add the gradient of the weighted loss to the parameters.
@@ -140,7 +146,7 @@ class Reweighting:
         if self.parts.clean_loss_weight:
             whole = self.meta_parameters is None
             trained = parameters if whole else self.objective.trainable()
-        wanted = Wanted(trained, self.parts.scale_slopes)
+        wanted = Wanted(trained, self.link if self.parts.scale_slopes else None)
         found = self.chooser(self.objective, pair, clean_pair, parameters, wanted)
         counts = batch.weight if isinstance(batch, Batch) else None
         weights, loss = descend(found, counts, self.parts)

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch import NeuralNetClassifier
 from skorch.callbacks import GradientNormClipping
+from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..data.batches import Batch
 from ..data.clean_batches import CleanBatches, Position
 from ..data.rows import as_rows, encoded
+from ..meta_gradient.algorithm import Link
 from ..meta_gradient.choice import Chooser
-from ..meta_gradient.composed import Parts
+from ..meta_gradient.gradients import at_output, before_sigmoid, before_softmax
 from ..meta_gradient.state import no_trace, perturbed
 from ..nested import copied
 from ..targets.targets import Targets
@@ -36,7 +39,7 @@ class Stepping(Net):
     targets_: Targets
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Weigh the batch's examples (Algorithm 1, lines 4 to 10) and differentiate."""
+        """Weigh the batch's examples, and differentiate (see `meta_gradient.composed`)."""
         fit = self._fit or self._needs_fit("train_step")
         self._set_training(True)
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
@@ -72,8 +75,13 @@ class Stepping(Net):
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(objective, clean, fit_params)
             chooser = self._chooser = Chooser(self.meta_gradient)
-        parts = Parts(float(self.clean_loss_weight), self.scale_slopes)
-        return Reweighting(objective, clean, chooser, self.meta_parameters, parts)
+        return Reweighting(objective, clean, chooser, self.meta_parameters, self._link())
+
+    def _link(self) -> Link:
+        """From the gradient at the module's output to that at its logits, if it has some."""
+        if isinstance(self.criterion_, nn.NLLLoss) and isinstance(self, NeuralNetClassifier):
+            return before_softmax
+        return before_sigmoid if isinstance(self.criterion_, nn.BCELoss) else at_output
 
     def _clean_batches(self, fit: Fit) -> CleanBatches:
         """Take the clean set as rows, or as a data set whose targets are codes."""
@@ -144,7 +152,8 @@ class Stepping(Net):
         """Learning rate of the step that was taken."""
         groups = getattr(self, "optimizer_", None)
         groups = getattr(groups, "param_groups", None) or [{}]  # an optimizer may be anything
-        return float(groups[0].get("lr", self.lr))
+        lr = groups[0].get("lr", self.lr)
+        return float("nan") if lr is None else float(lr)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Close the log."""

@@ -172,7 +172,7 @@ def test_in_single_precision(name: str) -> None:
     for clean_loss_weight in (0.7, 0.0):
         begin(problem.module, start(name).module)
         step = reweighted_backward(*problem, clean_loss_weight=clean_loss_weight)
-        atol = 10 * ZOO[name].tolerance
+        atol = min(10 * ZOO[name].tolerance, 0.03)  # the largest weights are five times as much
         assert_step(step, problem, oracle(name, clean_loss_weight, True, False), atol)
 
 

@@ -167,13 +167,34 @@ Loss = Callable[[Any, Tensor], Tensor]
 BLIND: dict[str, tuple[Callable[[Any, Tensor], Any], Loss | None]] = {
     "detached": (detached, None),
     "transposed": (lambda m, x: m.a(x).t(), lambda output, y: CROSS_ENTROPY(output.t(), y)),
-    "mapping": (
-        lambda m, x: {"scores": m.a(x)}, lambda output, y: CROSS_ENTROPY(output["scores"], y)
-    ),
-    "list": (lambda m, x: [m.a(x)], lambda output, y: CROSS_ENTROPY(output[0], y)),
     "scalar": (lambda m, x: m.a(x).sum(), lambda output, y: output * (1.0 + y)),
     "labels": (lambda m, x: (m.a(x).argmax(1), m.a(x)), None),
 }  # fmt: skip
+
+
+SEEN: dict[str, tuple[Callable[[Any, Tensor], Any], Loss]] = {
+    "mapping": (
+        lambda m, x: {"scores": m.a(x)}, lambda output, y: CROSS_ENTROPY(output["scores"], y)
+    ),
+    "logits": (
+        lambda m, x: {"hidden": x, "logits": m.a(x)},
+        lambda output, y: CROSS_ENTROPY(output["logits"], y),
+    ),
+    "list": (lambda m, x: [m.a(x)], lambda output, y: CROSS_ENTROPY(output[0], y)),
+    "tuple": (lambda m, x: (m.a(x), x), CROSS_ENTROPY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_outputs_of_other_forms(name: str) -> None:
+    function, loss = SEEN[name]
+    head = z.head(5).double()
+    X, y = z.vectors(8).double(), z.labels(8)
+    batches = (X, y), (X[:4], y[:4])
+    step = reweighted_backward(z.Apply(function, a=head), loss, *batches)
+    head.zero_grad()
+    expected = reweighted_backward(head, CROSS_ENTROPY, *batches)
+    assert torch.equal(step.weights, expected.weights)
 
 
 @pytest.mark.parametrize("name", BLIND)
