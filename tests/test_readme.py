@@ -85,15 +85,18 @@ ARMS_OF_TABLES = {
         "plain training, logits adjusted": "logit_adjusted",
         "class-balanced batches": "balanced_batches", "hard mining": "hard_mining",
         "fine-tuning on the clean images": "fine_tuned",
-        "fine-tuning at a tenth of the learning rate": "fine_tuned_slowly", "L2RW": "l2rw",
+        "fine-tuning at a tenth of the learning rate": "fine_tuned_slowly",
+        "L2RW, the paper's step": "l2rw", "L2RWClassifier": "l2rw_default",
     },
     "noise-mnist": {
-        "unweighted": "unweighted", "early stopping": "early_stopping",
+        "unweighted": "unweighted", "unweighted, parameters averaged": "unweighted_averaged",
+        "early stopping": "early_stopping",
         "bootstrapped labels, hard": "bootstrap_hard",
         "noise layer told the true noise": "noise_adaptation_true",
         "cleanlab's CleanLearning": "cleanlab", "fine-tuning on the clean images": "fine_tuned",
         "fine-tuning at a tenth of the learning rate": "fine_tuned_slowly",
-        "L2RW": "l2rw", 'L2RW, `meta_parameters="last"`': "l2rw_last",
+        "L2RW, the paper's step": "l2rw", 'the same, `meta_parameters="last"`': "l2rw_last",
+        "L2RWClassifier": "l2rw_default",
     },
 }  # fmt: skip
 

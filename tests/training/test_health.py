@@ -14,6 +14,7 @@ from skorch.dataset import Dataset as SkorchDataset
 from torch import nn
 
 from sklearn_l2rw import (
+    ALGORITHM_1,
     L2RWBinaryClassifier,
     L2RWClassifier,
     L2RWMultilabelClassifier,
@@ -24,6 +25,8 @@ from tests.small import make_net
 
 ZERO, FEW, FITTED, CLASS = "had no example", "of a batch", "is fitted", "the classes"
 SEEDS = [0, 1]
+# The paper's step: with a clean term, training goes on where the clean set is all that teaches.
+PAPER: dict[str, Any] = {**ALGORITHM_1, "max_grad_norm": 1.0}
 
 
 def blobs(n: int, sep: float, seed: int = 0) -> Any:
@@ -153,7 +156,8 @@ def said(words: list[str], sign: str, remedy: str) -> str:
 def test_clean_set_that_is_fitted(kind: Any, seed: int) -> None:
     X, y = blobs(1000, 2)
     clean_set = blobs(4, 2, seed=1)
-    words, net = fit(X, noisy(y), clean_set, kind, max_epochs=60, random_state=seed)
+    settings = {"max_epochs": 60, "random_state": seed, **PAPER}
+    words, net = fit(X, noisy(y), clean_set, kind, **settings)
     text = said(words, FITTED, "larger clean set")
     assert "stop early" in text
     assert net.history[-1, "clean_loss"] < 1e-3 < 0.3 < net.history[-1, "train_loss"]
@@ -164,8 +168,9 @@ def test_clean_set_that_is_fitted_by_partial_fit() -> None:
     X, y = blobs(2000, 2)
     given = noisy(y)
     net = L2RWClassifier(
-        clean_set=blobs(4, 2, seed=1), random_state=0, verbose=0, max_epochs=1, batch_size=64
-    )
+        clean_set=blobs(4, 2, seed=1), random_state=0, verbose=0, max_epochs=1, batch_size=64,
+        **PAPER,
+    )  # fmt: skip
     words = [text for _ in range(20) for text in told(lambda: net.partial_fit(X, given))]
     assert net.history[-1, "clean_loss"] < 1e-3 < 0.3 < net.history[-1, "train_loss"]
     assert any(FITTED in text for text in words), words
@@ -175,7 +180,7 @@ def test_clean_set_that_is_fitted_by_partial_fit() -> None:
 def test_labels_that_are_all_flipped(seed: int) -> None:
     """Most batches are all zero, in every epoch but the first few."""
     X, y = blobs(500, 3)
-    settings = {"batch_size": 32, "max_epochs": 25, "random_state": seed}
+    settings = {"batch_size": 32, "max_epochs": 25, "random_state": seed, **PAPER}
     words, net = fit(X, 1 - y, blobs(20, 3, seed=1), **settings)
     assert np.mean(net.history[5:, "zero_batches"]) > 0.6 * 16
     said(words, ZERO, "coded alike")
