@@ -62,7 +62,7 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
         clean_set: Any = None,
         class_weight: Any = None,
         threshold: float = 0.5,
-        lr: float = 0.3,
+        lr: float = 0.5,
         max_epochs: int = 50,
         **kwargs: Any,
     ) -> None:

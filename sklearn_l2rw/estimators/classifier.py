@@ -115,7 +115,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         Other criteria that take logits need a ``predict_nonlinearity``, for `predict_proba` to
         return probabilities.
 
-    lr : float, default=0.3
+    lr : float, default=0.5
         Learning rate. With the default clipping of gradients, no step of SGD is longer than that.
 
     max_epochs : int, default=50
@@ -230,7 +230,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         random_state: Any = None,
         record_weights: bool | str = True,
         criterion: Any = nn.CrossEntropyLoss,
-        lr: float = 0.3,
+        lr: float = 0.5,
         max_epochs: int = 50,
         train_split: Any = None,
         iterator_train__shuffle: bool = True,

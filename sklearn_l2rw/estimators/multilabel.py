@@ -59,7 +59,7 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
         *,
         clean_set: Any = None,
         criterion: Any = nn.BCEWithLogitsLoss,
-        lr: float = 0.3,
+        lr: float = 0.5,
         max_epochs: int = 50,
         **kwargs: Any,
     ) -> None:

@@ -26,7 +26,7 @@ from tests.small import make_net
 ZERO, FEW, FITTED, CLASS = "had no example", "of a batch", "is fitted", "the classes"
 SEEDS = [0, 1]
 # The paper's step: with a clean term, training goes on where the clean set is all that teaches.
-PAPER: dict[str, Any] = {**ALGORITHM_1, "max_grad_norm": 1.0}
+PAPER: dict[str, Any] = {**ALGORITHM_1, "max_grad_norm": 1.0, "lr": 0.3}
 
 
 def blobs(n: int, sep: float, seed: int = 0) -> Any:
