@@ -70,13 +70,22 @@ def by_backward(
         return [p.grad for p in parameters.values()]
 
 
-def first_output(output: Any) -> Tensor | None:
-    """What the loss is taken of: the module's (first) output, if it is a tensor in the graph."""
+def first_output(losses: Tensor, output: Any) -> Tensor | None:
+    """What the losses are taken of: the module's (first) output, if it is a tensor in the graph.
+
+    Not if the examples are along another axis, which shows where both axes are as long.
+    """
     if isinstance(output, Mapping):  # as transformers' models put out
         output = [output["logits"]] if "logits" in output else [*output.values()]
     first = (output or [None])[0] if isinstance(output, (tuple, list)) else output
-    is_in_graph = isinstance(first, Tensor) and first.requires_grad and first.ndim > 0
-    return first if is_in_graph else None
+    if not isinstance(first, Tensor) or not first.requires_grad or first.ndim == 0:
+        return None
+    n = len(losses)
+    if n > 1 and first.shape[:2] == (n, n):
+        (r,) = torch.autograd.grad(losses[0], first, retain_graph=True, allow_unused=True)
+        if r is not None and bool(r[1:].any()):
+            return None
+    return first
 
 
 def at_output(r: Tensor, output: Tensor) -> Tensor:
@@ -116,7 +125,7 @@ def output_norms(losses: Tensor, output: Any, link: Link) -> Tensor | None:
     `link` is for outputs that are probabilities: what is meant is the gradient at their logits. To
     be called before the graph of the losses is freed.
     """
-    first = first_output(output)
+    first = first_output(losses, output)
     if first is None:
         return None
     (r,) = torch.autograd.grad(

@@ -104,7 +104,7 @@ def deltas_of(
 ) -> tuple[tuple[Tensor, ...], Tensor | None]:
     """Gradients of the sum of the losses by the layers' outputs; their norms by the module's."""
     edges: list[Any] = [GradientEdge(layer.node, 0) for layer in layers]
-    first = None if link is None else first_output(output)
+    first = None if link is None else first_output(losses, output)
     # `input` is held by the layers; what else the graph saved is not needed again.
     keep = any(layer.kind == "other" for layer in layers)
     edges += [] if first is None else [first]

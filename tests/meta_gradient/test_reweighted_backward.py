@@ -197,6 +197,29 @@ def test_outputs_of_other_forms(name: str) -> None:
     assert torch.equal(step.weights, expected.weights)
 
 
+@pytest.mark.parametrize("way", ["forward", "double_backward"])
+@pytest.mark.parametrize("length", [8, 5])
+def test_examples_along_another_axis_are_refused(length: int, way: str) -> None:
+    """Also where there are as many time steps as examples."""
+    head = z.head(5).double()
+    X = torch.randn(8, length, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = z.labels(8)
+    batches = (X, y), (X[:4], y[:4])
+
+    def loss(output: Tensor, y: Tensor) -> Tensor:
+        logits = output if len(output) == len(y) and not turned else output.transpose(0, 1)
+        losses: Tensor = CROSS_ENTROPY(logits.mean(1), y)
+        return losses
+
+    turned = True
+    module = z.Apply(lambda m, x: m.a(x).transpose(0, 1), a=head)
+    with pytest.raises(ValueError, match=r"Set scale_slopes=False"):
+        reweighted_backward(module, loss, *batches, meta_gradient=way)
+    turned = False
+    step = reweighted_backward(head, loss, *batches, meta_gradient=way)
+    assert step.weights.sum().item() == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name", BLIND)
 def test_output_without_a_gradient(name: str) -> None:
     function, loss = BLIND[name]
