@@ -158,6 +158,15 @@ CLAIMS: tuple[Claim, ...] = (
         partial(less, arm="l2rw", others=("unweighted", "fine_tuned"), measure="error",
                 point={"noise": "background", "rate": 0.4}),
     ),
+    *(
+        Claim(
+            f"40% {noise}, small: {arm} has less error than L2RWClassifier",
+            "noise-cifar", "cpu",
+            partial(less, arm=arm, others=(OURS,), measure="error",
+                    point={"noise": noise, "rate": 0.4}),
+        )
+        for noise, arm in (("uniform", "unweighted"), ("background", "fine_tuned_slowly"))
+    ),
     Claim(
         "no noise: plain training has less error than L2RW",
         "noise-mnist", "cpu",

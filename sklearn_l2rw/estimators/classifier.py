@@ -78,8 +78,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         Whether slopes are divided by :math:`s_i`, the norm of the gradient of :math:`f_i` at the
         module's output (:math:`\lVert p_i - e_{y_i} \rVert` for cross entropy; of probabilities,
         at their logits). Then weights follow the direction of an example's gradient and not its
-        length, which is largest where labels are wrong. False is the paper's, and may do better
-        where classes are rare and labels right.
+        length, which is largest where labels are wrong. False is the paper's.
 
     average : float or None, default=0.5
         Share of all steps, above 0 and below 1, over whose last ones the parameters are averaged,
