@@ -189,14 +189,10 @@ class Averaging(Net):
             if self._average is not None:
                 self._average.enter(self._averaged_modules())
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Take a step into the mean, when callbacks have had their say about the parameters."""
-        took_step = method_name == "on_batch_end" and cb_kwargs.get("training")
-        try:
-            super().notify(method_name, **cb_kwargs)
-        finally:  # Ctrl-C in a callback comes after the step
-            if took_step and self._average is not None and self._fit is not None:
-                self._average.update(self._averaged_modules())
+    def take_into_mean(self) -> None:
+        """Take a step into the mean."""
+        if self._average is not None and self._fit is not None:
+            self._average.update(self._averaged_modules())
 
     def trim_for_prediction(self) -> None:
         """Leave out what training alone needs, here and in skorch."""

@@ -135,7 +135,7 @@ class Reweighting:
         return {**self.last, "loss": loss, "y_pred": output}
 
     def _weigh(self, batch: Any) -> dict[str, Any]:
-        parameters = self._parameters()
+        parts, parameters = self.parts, self._parameters()
         clean = self.clean_batches.next()
         pair, clean_pair = tuple(batch), tuple(clean)
         if clean.weight is not None:
@@ -143,13 +143,13 @@ class Reweighting:
             pair, clean_pair = (*batch, ones), (*clean, clean.weight)
         self.clean = clean_pair
         trained: Mapping[str, nn.Parameter] = {}
-        if self.parts.clean_loss_weight:
+        if parts.clean_loss_weight:
             whole = self.meta_parameters is None
             trained = parameters if whole else self.objective.trainable()
-        wanted = Wanted(trained, self.link if self.parts.scale_slopes else None)
+        wanted = Wanted(trained, self.link if parts.scale_slopes else None)
         found = self.chooser(self.objective, pair, clean_pair, parameters, wanted)
         counts = batch.weight if isinstance(batch, Batch) else None
-        weights, loss = descend(found, counts, self.parts)
+        weights, loss = descend(found, counts, parts)
         return {
             "loss": loss,
             "y_pred": found.output,

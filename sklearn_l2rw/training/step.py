@@ -20,11 +20,11 @@ from ..meta_gradient.gradients import at_output, before_sigmoid, before_softmax
 from ..meta_gradient.state import no_trace, perturbed
 from ..nested import copied
 from ..targets.targets import Targets
+from .averaging import Averaging
 from .checks import check_callbacks
 from .epoch_log import EpochLog, check_losses
 from .fit_state import Fit
 from .health import HealthCheck
-from .net import Net
 from .recording import RECORDED
 from .reweighting import NetObjective, Reweighting
 
@@ -32,7 +32,7 @@ _WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _COUNTS = 0.01  # of what the mean example counts
 
 
-class Stepping(Net):
+class Stepping(Averaging):
     """Training steps on weighted losses."""
 
     _fit: Fit | None
@@ -117,7 +117,11 @@ class Stepping(Net):
             batch = cb_kwargs["batch"]
             known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
             cb_kwargs["batch"] = Batch(batch[0], self.targets_.decode(batch[1]), *known)
-        super().notify(method_name, **cb_kwargs)
+        try:
+            super().notify(method_name, **cb_kwargs)
+        finally:  # callbacks have had their say about the parameters; Ctrl-C in one comes after
+            if method_name == "on_batch_end" and cb_kwargs.get("training"):
+                self.take_into_mean()
 
     # -- what is kept -----------------------------------------------------------------------
 
