@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,13 +40,18 @@ def assert_close(weights: Tensor, expected: Tensor, atol: float) -> None:
 
 def weights_unless_refused(name: str, problem: Problem, way: str) -> Tensor | None:
     """Weights by a way, or None where it may refuse the module, does, and says why."""
-    refused = {
-        "merged": "",
-        "layerwise": "",
-        **ZOO[name].refused,
-    }  # takes some modules only, by design
+    by_hand = {"merged": "", "layerwise": ""}  # take some modules only, by design
+    refused = {**by_hand, **ZOO[name].refused}
+    found: Tensor | None = unless_refused(
+        refused, way, lambda: example_weights(*problem, meta_gradient=way)
+    )
+    return found
+
+
+def unless_refused(refused: Mapping[str, str], way: str, compute: Callable[[], Any]) -> Any:
+    """What a way computes, or None where it may refuse the module, does, and says why."""
     try:
-        return example_weights(*problem, meta_gradient=way)
+        return compute()
     except ValueError as error:
         message = str(error)
         if way not in refused or f"Got meta_gradient='{way}', but" not in message:

@@ -70,6 +70,21 @@ class Record(Callback):
             self.parameters.append(state_of(net.module_))
 
 
+class Explode(Callback):
+    """Raises in a certain step of a fit, when it is armed."""
+
+    step: int | None = None
+    error: type[BaseException] = RuntimeError
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        self.n_steps = 0
+
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+        self.n_steps += 1
+        if self.n_steps == self.step:
+            raise self.error("as told")
+
+
 def state_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
@@ -93,9 +108,9 @@ def blobs(
 X, Y = blobs()
 Y_NOISY = np.where(np.arange(len(Y)) % 5 == 0, 1 - Y, Y)
 X_CLEAN, Y_CLEAN = blobs(8, seed=1)
-SETTINGS: dict[str, Any] = {  # of the paper's step, bounded; the package's own has tests of its own
-    **ALGORITHM_1,
-    "max_grad_norm": 1.0,
+BOUNDED: dict[str, Any] = {**ALGORITHM_1, "max_grad_norm": 1.0}  # the paper's step
+SETTINGS: dict[str, Any] = {  # the package's own step has tests of its own
+    **BOUNDED,
     "clean_set": (X_CLEAN, Y_CLEAN),
     "max_epochs": 2,
     "optimizer": torch.optim.SGD,

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from sklearn_l2rw import L2RWMixin, example_weights
 from sklearn_l2rw.meta_gradient import choice, weights
 from sklearn_l2rw.meta_gradient.algorithm import Wanted, Weighed
-from sklearn_l2rw.meta_gradient.ways import WAYS, Clean, Way
+from sklearn_l2rw.meta_gradient.gradients import Clean
+from sklearn_l2rw.meta_gradient.ways import WAYS, Way
 from sklearn_l2rw.targets.targets import Targets
 from tests.oracle import assert_close, oracle
 from tests.zoo import ZOO, build

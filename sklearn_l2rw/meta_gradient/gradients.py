@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .algorithm import Link
+from .algorithm import Link, Wanted, Weighed
 from .graph import inputs_first
 from .state import gradients_untouched, no_trace
 
@@ -167,3 +168,36 @@ def clean_gradient(
         )
     named = zip(parameters, gradients, strict=False)
     return loss.detach(), {name: g for name, g in named if g is not None}
+
+
+class Clean:
+    """Clean loss and its gradient: along the parameters of the slopes, and all that is wanted."""
+
+    def __init__(
+        self,
+        objective: nn.Module,
+        clean_batch: Any,
+        parameters: Parameters,
+        wanted: Wanted,
+        differentiate: Differentiate = by_grad,
+    ) -> None:
+        self.wanted, everything = wanted, {**wanted.clean, **parameters}
+        self.loss, found = clean_gradient(objective, clean_batch, everything, differentiate)
+        self.v = {name: dense(found[name]) for name in parameters if name in found}
+        self.term = [(p, found[name]) for name, p in wanted.clean.items() if name in found]
+
+    def weighed(self, slopes: Tensor | None, losses: Tensor, output: Any) -> Weighed:
+        """Result of a way whose losses have their graph."""
+        link = self.wanted.norms
+        norms = None if link is None else output_norms(losses, output, link)
+        slopes = torch.zeros_like(losses) if slopes is None else slopes.detach()
+        return Weighed(
+            slopes, losses, output, self.loss, partial(_backward, losses, self.term), norms
+        )
+
+
+def _backward(
+    losses: Tensor, term: Sequence[tuple[Tensor, Tensor]], weights: Tensor, clean_weight: float
+) -> None:
+    add_to_gradients(term, clean_weight)  # first: hooks are to see the sum
+    (weights * losses).sum().backward()  # type: ignore[no-untyped-call]

@@ -26,9 +26,9 @@ from torch.autograd.graph import GradientEdge
 from .algorithm import Link, Wanted, Weighed
 from .apart import RefusedError, refuse_mixing
 from .gradients import (
+    Clean,
     Parameters,
     add_to_gradients,
-    clean_gradient,
     first_output,
     norms_of_rows,
 )
@@ -226,16 +226,12 @@ def layerwise(
     objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
 ) -> Weighed:
     """Slopes along the clean gradient, layer by layer."""
-    everything = {**wanted.clean, **parameters}
-    clean_loss, tangents = clean_gradient(objective, clean_batch, everything)
+    clean = Clean(objective, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(batch)
     layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
     deltas, norms = deltas_of(losses, layers, output, wanted.norms)
-    by_leaf: dict[Tensor, Tensor] = {
-        p: tangents[name] for name, p in parameters.items() if name in tangents
-    }
-    term = [(p, tangents[name]) for name, p in wanted.clean.items() if name in tangents]
+    by_leaf: dict[Tensor, Tensor] = {parameters[name]: t for name, t in clean.v.items()}
     slopes = torch.zeros_like(losses, requires_grad=False)
     with torch.no_grad():
         for layer, delta in zip(layers, deltas, strict=True):
@@ -247,9 +243,9 @@ def layerwise(
         with torch.no_grad():
             for layer, delta in zip(layers, deltas, strict=True):
                 part.add_gradients(layer, delta, weights)
-            add_to_gradients(term, clean_weight)
+            add_to_gradients(clean.term, clean_weight)
 
-    return Weighed(slopes, losses, output, clean_loss, backward, norms)
+    return Weighed(slopes, losses, output, clean.loss, backward, norms)
 
 
 def _alike(a: Any, b: Any) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -25,16 +24,7 @@ from torch import Tensor, nn
 from .algorithm import NOTHING, Wanted, Weighed, inner, inner_products
 from .contexts import CONTEXTS
 from .dual import push_dual
-from .gradients import (
-    Differentiate,
-    Parameters,
-    add_to_gradients,
-    by_backward,
-    by_grad,
-    clean_gradient,
-    dense,
-    output_norms,
-)
+from .gradients import Clean, Parameters, by_backward, dense
 from .graph import push_forward
 from .layers import layerwise, merged
 from .state import no_trace
@@ -70,39 +60,6 @@ class Way:
     together: bool = False
     by_hand: bool = False
     contexts: tuple[str, ...] = ("as_is",)
-
-
-class Clean:
-    """Clean loss and its gradient: along the parameters of the slopes, and all that is wanted."""
-
-    def __init__(
-        self,
-        objective: nn.Module,
-        clean_batch: Any,
-        parameters: Parameters,
-        wanted: Wanted,
-        differentiate: Differentiate = by_grad,
-    ) -> None:
-        self.wanted, everything = wanted, {**wanted.clean, **parameters}
-        self.loss, found = clean_gradient(objective, clean_batch, everything, differentiate)
-        self.v = {name: dense(found[name]) for name in parameters if name in found}
-        self.term = [(p, found[name]) for name, p in wanted.clean.items() if name in found]
-
-    def weighed(self, slopes: Tensor | None, losses: Tensor, output: Any) -> Weighed:
-        """Result of a way whose losses have their graph."""
-        link = self.wanted.norms
-        norms = None if link is None else output_norms(losses, output, link)
-        slopes = torch.zeros_like(losses) if slopes is None else slopes.detach()
-        return Weighed(
-            slopes, losses, output, self.loss, partial(_backward, losses, self.term), norms
-        )
-
-
-def _backward(
-    losses: Tensor, term: Sequence[tuple[Tensor, Tensor]], weights: Tensor, clean_weight: float
-) -> None:
-    add_to_gradients(term, clean_weight)  # first: hooks are to see the sum
-    (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
 
 
 def unweighed(

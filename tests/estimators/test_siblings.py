@@ -18,14 +18,13 @@ from sklearn.model_selection import GridSearchCV
 from torch import Tensor, nn
 
 from sklearn_l2rw import (
-    ALGORITHM_1,
     L2RWBinaryClassifier,
     L2RWClassifier,
     L2RWMultilabelClassifier,
     L2RWRegressor,
 )
 from tests.reference import literal_training
-from tests.small import MLP, Record, blobs, joined, same_state, state_of
+from tests.small import BOUNDED, MLP, Record, blobs, joined, same_state, state_of
 
 N = 150
 X, CODES = blobs(N)
@@ -137,7 +136,7 @@ def test_wrong_examples_get_little_weight(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["binary", "multilabel", "regressor", "regressor of two"])
 def test_equals_the_literal_algorithm(kind: str) -> None:
     settings: dict[str, Any] = {"module__dtype": torch.float64, "batch_size": -1}
-    settings |= {**ALGORITHM_1, "max_grad_norm": 1.0}
+    settings |= BOUNDED
     net = make(kind, **settings, max_epochs=4, optimizer=torch.optim.SGD)
     module = MLP(n_outputs=KINDS[kind][3], dtype=torch.float64)
     module.load_state_dict(

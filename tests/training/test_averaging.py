@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping
+from skorch.callbacks import Checkpoint, EarlyStopping
 from skorch.dataset import ValidSplit
 from torch import Tensor, nn
 
 from sklearn_l2rw.training.averaging import Average
 from tests.averages import Epochs, averaged, mean_of, parameters_of
-from tests.small import MLP, Y_NOISY, X, Y, make_net, same_state, state_of
+from tests.small import MLP, Y_NOISY, Explode, X, Y, make_net, same_state, state_of
 
 f64 = torch.float64
 DROPOUT: dict[str, Any] = {"module__dropout": 0.3, "clean_batch_size": 3}
@@ -179,28 +179,13 @@ def test_parameters_that_the_user_sets_are_gone_on_from(alter: Any) -> None:
 # What stops
 
 
-class Stop(Callback):
-    """Raises in a step, when it is armed."""
-
-    step: int | None = None
-    error: type[BaseException] = RuntimeError
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.n_steps = 0
-
-    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
-        self.n_steps += 1
-        if self.n_steps == self.step:
-            raise self.error("as told")
-
-
 @pytest.mark.parametrize("step", [1, 3, 5])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_fit_that_fails_leaves_no_trace(batch_norm: bool, step: int) -> None:
     settings = {**DROPOUT, "module__batch_norm": batch_norm, "optimizer__momentum": 0.9}
-    stop = Stop()
+    stop = Explode()
     net, record = averaged(callbacks=[("stop", stop)], **settings)
-    untouched, expected = averaged(callbacks=[("stop", Stop())], **settings)
+    untouched, expected = averaged(callbacks=[("stop", Explode())], **settings)
     net.fit(X, Y_NOISY), untouched.fit(X, Y_NOISY)
     before, predicted = state_of(net.module_), net.predict_proba(X)
     stop.step = step
@@ -218,7 +203,7 @@ def test_a_fit_that_fails_leaves_no_trace(batch_norm: bool, step: int) -> None:
 
 def test_an_interrupted_epoch() -> None:
     """Its steps are in the mean, and training goes on behind them."""
-    stop = Stop()
+    stop = Explode()
     stop.step, stop.error = 5, KeyboardInterrupt
     net, record = averaged(callbacks=[("stop", stop)])
     net.fit(X, Y_NOISY)

@@ -14,7 +14,7 @@ from skorch.exceptions import NotInitializedError
 from torch import Tensor, nn
 
 from sklearn_l2rw import L2RWClassifier
-from tests.small import MLP, X, Y, make_net, same_state, state_of
+from tests.small import MLP, Explode, X, Y, make_net, same_state, state_of
 
 MARK = 77.0
 MARKED = X.copy()
@@ -26,21 +26,6 @@ class Fragile(MLP):
 
     def forward(self, X: Tensor) -> Tensor:
         return super().forward(X) + torch.where(X[:, :1] == MARK, torch.nan, 0.0)
-
-
-class Explode(Callback):
-    """Raises in a certain step of a fit, when it is armed."""
-
-    step: int | None = None
-    error: type[BaseException] = RuntimeError
-
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.n_steps = 0
-
-    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
-        self.n_steps += 1
-        if self.n_steps == self.step:
-            raise self.error("as told")
 
 
 def fragile_net(**settings: Any) -> tuple[L2RWClassifier, Explode]:

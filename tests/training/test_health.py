@@ -14,19 +14,18 @@ from skorch.dataset import Dataset as SkorchDataset
 from torch import nn
 
 from sklearn_l2rw import (
-    ALGORITHM_1,
     L2RWBinaryClassifier,
     L2RWClassifier,
     L2RWMultilabelClassifier,
     L2RWRegressor,
 )
 from sklearn_l2rw.training.health import HealthCheck
-from tests.small import make_net
+from tests.small import BOUNDED, make_net
 
 ZERO, FEW, FITTED, CLASS = "had no example", "of a batch", "is fitted", "the classes"
 SEEDS = [0, 1]
 # The paper's step: with a clean term, training goes on where the clean set is all that teaches.
-PAPER: dict[str, Any] = {**ALGORITHM_1, "max_grad_norm": 1.0, "lr": 0.3}
+PAPER: dict[str, Any] = {**BOUNDED, "lr": 0.3}
 
 
 def blobs(n: int, sep: float, seed: int = 0) -> Any:

@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from skorch import NeuralNet
 from torch import nn
 
-from sklearn_l2rw import ALGORITHM_1, L2RWMixin
+from sklearn_l2rw import L2RWMixin
 from tests.reference import literal_training
-from tests.small import MLP, Record, blobs, joined, same_state, state_of
+from tests.small import BOUNDED, MLP, Record, blobs, joined, same_state, state_of
 
 N = 90
 X, _ = blobs(N)
@@ -77,7 +77,7 @@ def test_learns_in_spite_of_wrong_counts() -> None:
 
 def test_equals_the_literal_algorithm() -> None:
     settings: dict[str, Any] = {"module__dtype": torch.float64, "batch_size": -1}
-    settings |= {**ALGORITHM_1, "max_grad_norm": 1.0}
+    settings |= BOUNDED
     net = make(**settings, clean_set=(X_CLEAN, counts_of(X_CLEAN).astype(float)))
     module = MLP(n_outputs=1, dtype=torch.float64)
     module.load_state_dict(clone(net).initialize().module_.state_dict())
