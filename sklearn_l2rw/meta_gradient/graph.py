@@ -238,21 +238,25 @@ RULES: dict[str, Rule] = {
 }
 
 
-def inputs_first(root: Any) -> list[Any]:
-    """Nodes of the graph below `root`, each after all that it depends on."""
+def inputs_first(*roots: Any) -> list[Any]:
+    """Nodes of the graph below some nodes, each after all that it depends on."""
     order: list[Any] = []
-    seen = {root}
-    stack = [(root, iter(root.next_functions))]
-    while stack:
-        node, edges = stack[-1]
-        for child, _ in edges:
-            if child is not None and child not in seen:
-                seen.add(child)
-                stack.append((child, iter(child.next_functions)))
-                break
-        else:
-            order.append(node)
-            stack.pop()
+    seen: set[Any] = set()
+    for root in roots:
+        if root in seen:
+            continue
+        seen.add(root)
+        stack = [(root, iter(root.next_functions))]
+        while stack:
+            node, edges = stack[-1]
+            for child, _ in edges:
+                if child is not None and child not in seen:
+                    seen.add(child)
+                    stack.append((child, iter(child.next_functions)))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
     return order
 
 
@@ -260,9 +264,20 @@ def push_forward(result: Tensor, seeds: Mapping[Tensor, Tensor]) -> Tensor:
     """Tangent of `result` (with a graph), given those of leaves; no gradient is recorded."""
     if result.grad_fn is None:
         return torch.zeros_like(result)
-    order = inputs_first(result.grad_fn)
-    uses = Counter(edge for node in order for edge in node.next_functions)
     target = (result.grad_fn, result.output_nr)
+    found = tangents_at([target], inputs_first(result.grad_fn), seeds)
+    return found.get(target, torch.zeros_like(result))
+
+
+def tangents_at(
+    targets: Sequence[tuple[Any, int]], order: Sequence[Any], seeds: Mapping[Tensor, Tensor]
+) -> dict[tuple[Any, int], Tensor]:
+    """Tangents of outputs of nodes, given those of leaves; those that are zero are left out.
+
+    `order` has all nodes below, each after all that it depends on.
+    """
+    uses = Counter(edge for node in order for edge in node.next_functions)
+    uses.update(targets)  # never used up
     tangents: dict[tuple[Any, int], Tensor] = {
         (get_gradient_edge(leaf).node, 0): t for leaf, t in seeds.items()
     }
@@ -279,4 +294,4 @@ def push_forward(result: Tensor, seeds: Mapping[Tensor, Tensor]) -> Tensor:
             del incoming
             tangents.update({(node, i): t for i, t in enumerate(found) if t is not None})
             del found
-    return tangents.get(target, torch.zeros_like(result))
+    return {target: tangents[target] for target in targets if target in tangents}

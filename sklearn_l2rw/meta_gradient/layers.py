@@ -1,22 +1,20 @@
-"""Slopes layer by layer, for modules whose examples do not interact.
+"""Slopes layer by layer: a backward pass to the outputs of the layers, not to their parameters.
 
-One backward pass to the outputs ``z_l`` of the layers, not to their parameters, gives
-``delta_l = d (sum_i f_i) / d z_l``, whose rows i belong to example i alone. Then
+It gives ``delta_l = d (sum_i f_i) / d z_l`` for the outputs ``z_l`` of the layers, whose i-th parts
+belong to example i alone (see `axes`). Then
 
 - ``u_i = sum_l <delta_l, d z_l / d theta_l . v_l>_i``, one product for each layer, and
 - the weighted gradient is that of each layer alone, given ``w_i delta_li``:
 
-one product more than plain training, beside the clean pass. `merged` takes the clean batch along
-in the same pass, and in linear layers needs no ``v_l`` at all. A layer is a node of the recorded
-graph that has parameters as inputs, so shared weights, in-place operations and dropout need no
-care. What does not fit raises `RefusedError`, as does a node that may make examples interact (see
-`apart`).
+one product more than plain training, beside the clean pass. A layer is a node of the recorded
+graph into which something goes that has no place for examples: parameters, or functions of them
+(see `slots`), so that shared weights, in-place operations and dropout need no care, and what lies
+below an operation that puts examples together is taken in forward mode.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -24,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from .algorithm import Link, Wanted, Weighed
-from .apart import RefusedError, refuse_mixing
+from .axes import axis_of, places
 from .gradients import (
     Clean,
     Parameters,
@@ -33,193 +31,206 @@ from .gradients import (
     norms_of_rows,
 )
 from .graph import RULES, call, inputs_first, transposed
+from .slots import Functions, Output, Slot, Slots, by_leaf_or_output, by_slot, slot_of
 
-VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
 LINEAR = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}
-LAYERS = {
-    *LINEAR,
-    "ConvolutionBackward0",
-    "EmbeddingBackward0",
-    "NativeLayerNormBackward0",
-    "FusedRmsNormBackward0",
-    "NativeGroupNormBackward0",
-    "NativeBatchNormBackward0",
-}
 GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
-Slots = list[Tensor | None]
+
+
+class RefusedError(NotImplementedError):
+    """The module is none whose slopes can be had layer by layer."""
 
 
 class Layer:
-    """A node; for each of its inputs the parameter there and the views between, or None.
+    """A node, one of its outputs, the place of the examples there, and what goes into it.
 
-    `kind` names the node if it is a linear layer or a convolution whose weight is a parameter;
-    then `input` is what it is applied to, and `geometry` the arguments of the convolution.
+    `kind` names the node if it is a linear layer or a convolution whose weight has no place for
+    examples; then `input` is what it is applied to, and `geometry` the arguments of the
+    convolution. Slots of examples, and of what is no parameter, are None.
     """
 
-    def __init__(self, node: Any, inputs: list[tuple[Tensor, list[Any]] | None]) -> None:
-        self.node, self.inputs = node, inputs
-        self.kind, self.input, self.geometry = "other", torch.empty(0), ()
+    def __init__(self, node: Any, out: int, outer: int, slots: list[Slot | None], n: int) -> None:
+        self.node, self.out, self.outer, self.slots = node, out, outer, slots
+        self.kind, self.geometry = "other", ()
+        self.input = self.weight = torch.empty(0)
+        axis = axis_of(tuple(node._input_metadata[out].shape), outer, n)
         name = node.name()
-        if name in LINEAR and inputs[-1] and not inputs[-2]:
+        if axis is None or axis.dim:
+            return
+        if name in LINEAR and slots[-1] and not slots[-2]:
             if name == "MmBackward0" or node._saved_alpha == node._saved_beta == 1:
                 self.kind, self.input = "linear", getattr(node, LINEAR[name])
-        elif name == "ConvolutionBackward0" and inputs[1] and not inputs[0]:
+        elif name == "ConvolutionBackward0" and slots[1] and not slots[0]:
             self.kind, self.input = "convolution", node._saved_input
+            self.weight = node._saved_weight  # its shape is needed when the graph is freed
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
-
-
-def _parameter(node: Any) -> tuple[Tensor, list[Any]] | None:
-    """The leaf that a node is, or is a view of."""
-    views = []
-    while node is not None and node.name() in VIEWS:
-        views.append(node)
-        node = node.next_functions[0][0]
-    return (node.variable, views) if hasattr(node, "variable") else None
 
 
 def find_layers(losses: Tensor) -> list[Layer]:
     """Layers below the losses of a batch."""
     if losses.grad_fn is None:
         raise RefusedError("the losses do not depend on a parameter")
-    nodes: list[tuple[Any, str, bool]] = []
-    layers: list[Layer] = []
-    above: set[Any] = set()
-    for node in reversed(inputs_first(losses.grad_fn)):
-        if node in above or hasattr(node, "variable"):
-            continue
+    n, order = len(losses), inputs_first(losses.grad_fn)
+    found = places(order, (losses.grad_fn, losses.output_nr), n)
+    layers = []
+    for node in order:
         name = node.name()
-        inputs = [_parameter(child) for child, _ in node.next_functions]
-        nodes.append((node, name, any(inputs)))
-        if any(inputs):
-            above.update(view for found in inputs if found for view in found[1])
-            if name not in LAYERS or getattr(node, "_saved_sparse", False):
-                raise RefusedError(f"a parameter goes into {name}")
-            layers.append(Layer(node, inputs))
-    refuse_mixing(nodes, len(losses))
-    return layers
+        if "BatchNorm" in name and getattr(node, "_saved_training", True):
+            raise RefusedError("batch statistics make examples interact")
+        slots: list[Slot | None] = []
+        for child, out in node.next_functions if node in found else ():
+            apart = child is None or child in found
+            slots.append(None if apart else slot_of(child, out))
+        if any(slots):
+            ((out, outer),) = found[node].items()
+            layers.append(Layer(node, out, outer, slots, n))
+    return layers[::-1]
 
 
 def deltas_of(
     losses: Tensor, layers: list[Layer], output: Any, link: Link | None
-) -> tuple[tuple[Tensor, ...], Tensor | None]:
+) -> tuple[list[Tensor], Tensor | None]:
     """Gradients of the sum of the losses by the layers' outputs; their norms by the module's."""
-    edges: list[Any] = [GradientEdge(layer.node, 0) for layer in layers]
+    edges: list[Any] = [GradientEdge(layer.node, layer.out) for layer in layers]
     first = None if link is None else first_output(losses, output)
-    # `input` is held by the layers; what else the graph saved is not needed again.
-    keep = any(layer.kind == "other" for layer in layers)
+    # `input` is held by the layers; what else the graph saved may not be needed again.
+    keep = any(
+        layer.kind == "other" or any(s is not None and s.output for s in layer.slots)
+        for layer in layers
+    )
     edges += [] if first is None else [first]
     ones = torch.ones_like(losses)
     found = torch.autograd.grad(losses, edges, ones, retain_graph=keep, allow_unused=True)
-    deltas = found[: len(layers)]
+    deltas = list(found[: len(layers)])
     if first is None or link is None:
         return deltas, None
     return deltas, norms_of_rows(found[-1], first, len(losses), link)
 
 
-def _scaled(delta: Tensor, c: Tensor) -> Tensor:
-    """Rows of the i-th example times ``c_i``."""
-    return (delta.reshape(len(c), -1) * c[:, None]).reshape(delta.shape)
-
-
 def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of rows."""
+    """Inner products of the examples' parts (outer, n, rest)."""
     products: Tensor = torch.linalg.vecdot(a, b)
-    return products
+    return products[0] if len(products) == 1 else products.sum(0)
 
 
-class _Part:
+class Part:
     """Examples ``start..stop`` of a batch of `total`."""
 
     def __init__(self, start: int, stop: int, total: int) -> None:
         self.start, self.stop, self.total = start, stop, total
 
-    def rows(self, tensor: Tensor) -> Tensor:
-        """Their rows of a tensor that has one or more for each example."""
+    def of(self, tensor: Tensor, outer: int) -> Tensor:
+        """Their parts of a tensor, as (outer, n, rest)."""
+        return tensor.reshape(outer, self.total, -1)[:, self.start : self.stop]
+
+    def rows(self, tensor: Tensor, outer: int) -> Tensor:
+        """Their rows of a tensor that has the examples along its first dimension."""
         if self.stop - self.start == self.total:
             return tensor
-        k = tensor.shape[0] // self.total
-        return tensor[self.start * k : self.stop * k]
+        shape = tensor.shape[1:]
+        kept = tensor.reshape(outer, self.total, -1, *shape)[:, self.start : self.stop]
+        return kept.reshape(-1, *shape)
+
+    def scaled(self, delta: Tensor, c: Tensor, outer: int) -> Tensor:
+        """Whole tensor of gradients, that of the i-th of these examples times ``c_i``."""
+        if len(c) != self.total:
+            c = nn.functional.pad(c, (self.start, self.total - self.stop))
+        return (delta.reshape(outer, self.total, -1) * c[:, None]).reshape(delta.shape)
 
     def gradients(self, layer: Layer, delta: Tensor, c: Tensor) -> Slots:
-        """Gradients of ``sum_i c_i f_i`` by the layer's inputs that are parameters."""
-        mask = [found is not None for found in layer.inputs]
+        """Gradients of ``sum_i c_i f_i`` by the layer's slots."""
+        mask = [slot is not None for slot in layer.slots]
         if layer.kind == "other":
-            c = torch.nn.functional.pad(c, (self.start, self.total - self.stop))
-            found = call(layer.node, _scaled(delta, c))
+            cotangents: list[Tensor | None] = [None] * layer.out
+            found = call(layer.node, *cotangents, self.scaled(delta, c, layer.outer))
             return [g if keep else None for g, keep in zip(found, mask, strict=True)]
-        delta, applied_to = self.rows(delta), self.rows(layer.input)
-        delta = _scaled(delta, c)
+        applied_to = self.rows(layer.input, layer.outer)
+        delta = self.rows(delta, layer.outer)
+        whole = (layer.outer, self.stop - self.start, -1)
+        delta = (delta.reshape(whole) * c[:, None]).reshape(delta.shape)
         if layer.kind == "linear":
             bias = [delta.sum(0) if mask[0] else None] if len(mask) == 3 else []
             # contiguous, once the weight's view is undone
             return [*bias, None, (delta.t() @ applied_to).t()]
-        weight, sizes = layer.inputs[1][0], [delta.shape[1]]  # type: ignore[index]
-        geometry = layer.geometry
+        sizes = [delta.shape[1]]
         return list(
-            torch.ops.aten.convolution_backward(delta, applied_to, weight, sizes, *geometry, mask)
+            torch.ops.aten.convolution_backward(
+                delta, applied_to, layer.weight, sizes, *layer.geometry, mask
+            )
         )
 
-    def slopes(self, layer: Layer, delta: Tensor, moving: Slots) -> Tensor:
+    def slopes(self, layer: Layer, delta: Tensor, moving: Slots) -> Tensor | None:
         """``<delta, dz>`` by example, where dz is how far tangents move the layer's output."""
-        n = self.stop - self.start
         moved: Tensor | None
+        outer, n = layer.outer, self.stop - self.start
         if layer.kind == "convolution" and moving[1] is not None:
             weight, bias = moving[1], moving[2]
-            moved = torch.convolution(self.rows(layer.input), weight, bias, *layer.geometry)  # type: ignore[call-arg]
+            moved = torch.convolution(self.rows(layer.input, outer), weight, bias, *layer.geometry)  # type: ignore[call-arg]
+            moved = moved.reshape(outer, n, -1)
         elif layer.kind == "linear" and moving[-1] is not None:
-            moved = self.rows(layer.input) @ moving[-1]
+            moved = self.rows(layer.input, outer) @ moving[-1]
             if len(moving) == 3 and moving[0] is not None:
                 moved += moving[0]
+            moved = moved.reshape(outer, n, -1)
         else:
-            moved = RULES.get(layer.node.name(), transposed)(layer.node, moving)[0]
+            rule = RULES.get(layer.node.name(), transposed)
+            moved = rule(layer.node, moving)[layer.out]
             if moved is None:
-                return delta.new_zeros(n)
-            moved = self.rows(moved)
-        return _inner(self.rows(delta).reshape(n, -1), moved.reshape(n, -1))
-
-    def add_gradients(self, layer: Layer, delta: Tensor, c: Tensor) -> None:
-        """Add the gradient of ``sum_i c_i f_i`` to the ``.grad`` of the layer's parameters."""
-        for parameter, g in _by_leaf(layer, self.gradients(layer, delta, c)):
-            parameter.grad = g if parameter.grad is None else parameter.grad.add_(g)
+                return None
+            moved = self.of(moved, outer)
+        return _inner(self.of(delta, outer), moved)
 
 
-def _back(gradient: Tensor | None, view: Any) -> Tensor | None:
-    """Gradient by what a view is of."""
-    if gradient is None or view.name() != "TBackward0":
-        return call(view, gradient)[0]
-    return gradient.t()
+def slopes_along(
+    layers: Iterable[tuple[Layer, Tensor]],
+    functions: Functions,
+    by_leaf: Mapping[Tensor, Tensor],
+    part: Part,
+    slopes: Tensor,
+) -> None:
+    """Add to slopes what layers contribute, for tangents of leaves."""
+    along = functions.tangents(by_leaf)
+    for layer, delta in layers:
+        moving = by_slot(layer.slots, by_leaf, along)
+        if any(t is not None for t in moving):
+            found = part.slopes(layer, delta, moving)
+            if found is not None:
+                slopes += found
 
 
-def _moved(tangent: Tensor | None, view: Any) -> Tensor | None:
-    """Tangent of a view."""
-    if tangent is None or view.name() == "TBackward0":
-        return None if tangent is None else tangent.t()
-    return RULES.get(view.name(), transposed)(view, [tangent])[0]
+class Gradients:
+    """Gradients by leaves, put together from those by the layers' slots."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self.of_outputs: dict[Output, Tensor] = {}
+
+    def add(self, layer: Layer, gradients: Slots) -> list[tuple[Tensor, Tensor]]:
+        """Gradients by leaves of a layer; those by functions are kept until all are known."""
+        leaves, outputs = by_leaf_or_output(layer.slots, gradients)
+        for output, g in outputs:
+            known = self.of_outputs.get(output)
+            self.of_outputs[output] = g if known is None else known + g
+        return leaves
+
+    def of_functions(self) -> list[tuple[Tensor, Tensor]]:
+        """Gradients by the leaves below functions."""
+        return self.functions.gradients(self.of_outputs)
 
 
-def _by_leaf(layer: Layer, gradients: Slots) -> list[tuple[Tensor, Tensor]]:
-    """Parameters and gradients, from gradients by the layer's inputs."""
-    pairs = []
-    for found, gradient in zip(layer.inputs, gradients, strict=True):
-        if found is None or gradient is None:
-            continue
-        parameter, views = found
-        for view in reversed(views):
-            gradient = _back(gradient, view)
-        if gradient is not None:
-            pairs.append((parameter, gradient.sum_to_size(parameter.shape)))
-    return pairs
+def add_weighted(
+    layers: Iterable[tuple[Layer, Tensor]], functions: Functions, part: Part, c: Tensor
+) -> None:
+    """Add the gradient of ``sum_i c_i f_i`` to the ``.grad`` of leaves."""
+    gradients = Gradients(functions)
+    for layer, delta in layers:
+        add_to_gradients(gradients.add(layer, part.gradients(layer, delta, c)), 1)
+    add_to_gradients(gradients.of_functions(), 1)
 
 
-def _moving(layer: Layer, by_leaf: Mapping[Tensor, Tensor]) -> Slots:
-    """Tangents of the layer's inputs, from those of the parameters."""
-    slots: Slots = []
-    for found in layer.inputs:
-        tangent = by_leaf.get(found[0]) if found else None
-        for view in reversed(found[1]) if found else ():
-            tangent = _moved(tangent, view)
-        slots.append(tangent)
-    return slots
+def functions_of(layers: Iterable[Layer]) -> Functions:
+    """Functions that go into layers."""
+    return Functions(slot for layer in layers for slot in layer.slots if slot is not None)
 
 
 def layerwise(
@@ -229,137 +240,17 @@ def layerwise(
     clean = Clean(objective, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(batch)
-    layers, part = find_layers(losses), _Part(0, len(losses), len(losses))
+    layers, part = find_layers(losses), Part(0, len(losses), len(losses))
     deltas, norms = deltas_of(losses, layers, output, wanted.norms)
+    functions, pairs = functions_of(layers), list(zip(layers, deltas, strict=True))
     by_leaf: dict[Tensor, Tensor] = {parameters[name]: t for name, t in clean.v.items()}
     slopes = torch.zeros_like(losses, requires_grad=False)
     with torch.no_grad():
-        for layer, delta in zip(layers, deltas, strict=True):
-            moving = _moving(layer, by_leaf)
-            if any(t is not None for t in moving):
-                slopes += part.slopes(layer, delta, moving)
+        slopes_along(pairs, functions, by_leaf, part, slopes)
 
     def backward(weights: Tensor, clean_weight: float) -> None:
         with torch.no_grad():
-            for layer, delta in zip(layers, deltas, strict=True):
-                part.add_gradients(layer, delta, weights)
+            add_weighted(pairs, functions, part, weights)
             add_to_gradients(clean.term, clean_weight)
 
     return Weighed(slopes, losses, output, clean.loss, backward, norms)
-
-
-def _alike(a: Any, b: Any) -> bool:
-    """Whether the examples of two batches have the same shapes, as nested as the batches are."""
-    if isinstance(a, Tensor):
-        kinds = [(x.shape[1:], x.device, x.is_floating_point()) for x in (a, b)]
-        return kinds[0] == kinds[1]
-    if isinstance(a, Mapping):
-        return all(_alike(x, b[key]) for key, x in a.items())
-    return len(a) == len(b) and all(map(_alike, a, b))
-
-
-def _concatenated(batch: Any, clean_batch: Any) -> Any:
-    """Both batches as one."""
-    if isinstance(batch, Tensor):
-        return torch.cat([batch, clean_batch])
-    if isinstance(batch, Mapping):
-        return {k: _concatenated(x, clean_batch[k]) for k, x in batch.items()}
-    return type(batch)(_concatenated(a, b) for a, b in zip(batch, clean_batch, strict=True))
-
-
-def _kernel_pays(layer: Layer, delta: Tensor, m: int, total: int, uses: Counter[Tensor]) -> bool:
-    if layer.kind != "linear" or len(delta) != total:
-        return False
-    once = all(uses[found[0]] == 1 for found in layer.inputs if found)
-    wide = layer.input.shape[1] * delta.shape[1] > m * (layer.input.shape[1] + delta.shape[1])
-    return once and wide
-
-
-def _kernel_slopes(layer: Layer, delta: Tensor, n: int) -> Tensor:
-    """Sum over clean j of ``(x_i . x_j + 1) (d_i . d_j)``: a linear layer needs no ``v``."""
-    x, d = layer.input, delta[:n] @ delta[n:].t()
-    alike = x[:n] @ x[n:].t()
-    if len(layer.inputs) == 3 and layer.inputs[0] is not None:
-        alike += 1
-    return _inner(alike, d)
-
-
-def merged(
-    objective: nn.Module, batch: Any, clean_batch: Any, parameters: Parameters, wanted: Wanted
-) -> Weighed:
-    """As `layerwise`, with the clean batch in the same pass.
-
-    For modules that draw no random numbers, batches whose examples have one shape, and small
-    clean batches: that of a large one costs more memory than it saves time.
-    """
-    if 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
-        return layerwise(objective, batch, clean_batch, parameters, wanted)
-    with torch.enable_grad():
-        losses, output = objective(_concatenated(batch, clean_batch))
-    if not isinstance(output, Tensor):
-        raise RefusedError("the module returns several outputs")
-    n = len(batch[1])
-    layers = find_layers(losses)
-    deltas, norms = deltas_of(losses, layers, output, wanted.norms)
-    with torch.no_grad():
-        both = _Merged(layers, deltas, _Part(0, n, len(losses)), set(parameters.values()))
-        slopes = both.slopes()
-        clean_loss = losses[n:].mean()
-    norms = None if norms is None else norms[:n]
-    return Weighed(slopes, losses[:n], output[:n], clean_loss, both.backward, norms)
-
-
-class _Merged:
-    """Layers of a pass over training examples, and the clean ones behind them.
-
-    `chosen` are the parameters of the slopes. The gradient of the sum of the clean losses by the
-    parameters of some layers is at hand (``by_leaf``, of the layers ``formed``); where it is not,
-    the weighted gradient takes the clean examples along.
-    """
-
-    def __init__(
-        self, layers: list[Layer], deltas: tuple[Tensor, ...], train: _Part, chosen: set[Tensor]
-    ) -> None:
-        self.layers, self.train = list(zip(layers, deltas, strict=True)), train
-        self.clean = _Part(train.stop, train.total, train.total)
-        self.chosen = chosen
-        self.m = train.total - train.stop
-        self.uses = Counter(found[0] for layer in layers for found in layer.inputs if found)
-        self.by_leaf: dict[Tensor, Tensor] = {}
-        self.formed: set[Layer] = set()
-
-    def slopes(self) -> Tensor:
-        """Slopes of the training examples along the gradient of the mean clean loss."""
-        slopes = self.layers[0][1].new_zeros(self.train.stop)
-        ones = slopes.new_ones(self.m)
-        rest = []
-        for layer, delta in self.layers:
-            leaves = [found[0] for found in layer.inputs if found]
-            if self.chosen.isdisjoint(leaves):
-                continue
-            if self.chosen.issuperset(leaves) and _kernel_pays(
-                layer, delta, self.m, self.train.total, self.uses
-            ):
-                slopes += _kernel_slopes(layer, delta, self.train.stop)
-                continue
-            rest.append((layer, delta))
-            self.formed.add(layer)
-            for leaf, g in _by_leaf(layer, self.clean.gradients(layer, delta, ones)):
-                self.by_leaf[leaf] = self.by_leaf[leaf] + g if leaf in self.by_leaf else g
-        along = {leaf: v for leaf, v in self.by_leaf.items() if leaf in self.chosen}
-        for layer, delta in rest:
-            slopes += self.train.slopes(layer, delta, _moving(layer, along))
-        return slopes / self.m
-
-    def backward(self, weights: Tensor, clean_weight: float) -> None:
-        """Add the gradient of the weighted losses, and of the mean clean loss, to parameters."""
-        share = clean_weight / self.m
-        whole = _Part(0, self.train.total, self.train.total)
-        with torch.no_grad():
-            all_weights = torch.cat([weights, weights.new_full((self.m,), share)])
-            for layer, delta in self.layers:
-                if share and layer not in self.formed:
-                    whole.add_gradients(layer, delta, all_weights)
-                else:
-                    self.train.add_gradients(layer, delta, weights)
-            add_to_gradients([*self.by_leaf.items()], share)

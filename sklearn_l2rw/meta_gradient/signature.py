@@ -6,16 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
-from .layers import LAYERS
-
 Signature = frozenset[Any]
 
 
 def signature(losses: Tensor) -> Signature:
     """Names of the nodes of the graph of losses (n,), and whether they occur more than once.
 
-    Of layers, also whether they have fewer rows than there are examples, as many, or more; and
-    whether there is one example only, which cannot show that examples interact.
+    Of those that parameters go into, also whether they have fewer rows than there are examples, as
+    many, or more; and whether there is one example only, which cannot show that examples interact.
     """
     n = len(losses)
     counts: dict[str, bool] = {}  # by name: whether it occurs more than once
@@ -26,11 +24,13 @@ def signature(losses: Tensor) -> Signature:
         node = todo.pop()
         name = node.name()
         counts[name] = name in counts
-        if name in LAYERS:
-            shape = node._input_metadata[0].shape
-            rows.add((name, (shape[0] > n) - (shape[0] < n) if len(shape) else -1))
+        has_parameters = False
         for child, _ in node.next_functions:
+            has_parameters |= hasattr(child, "variable")
             if child is not None and child not in seen:
                 seen.add(child)
                 todo.append(child)
+        if has_parameters:
+            shape = node._input_metadata[0].shape
+            rows.add((name, (shape[0] > n) - (shape[0] < n) if len(shape) else -1))
     return frozenset({n == 1, *rows, *counts.items()})

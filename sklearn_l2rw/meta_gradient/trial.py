@@ -45,6 +45,9 @@ from .ways import WAYS
 _TORCHS = (NotImplementedError, RuntimeError, AttributeError, TypeError)
 REFUSALS = (*_TORCHS, ValueError, AssertionError, LookupError, StopIteration)
 
+# How many units of rounding of the largest gradient another one is compared with at least.
+_ROUNDING = 1e4
+
 _CLEAN_WEIGHT = 0.5  # any would do
 
 # Relative error of the slopes that low precision (bfloat16) explains.
@@ -244,10 +247,16 @@ class Trial:
             raise RuntimeError("it leaves other buffers than plain training does")
         errors = [self._slope_error(plan, found.slopes, seed) for seed in range(checks)]
         expected_gradient = self._expected(plan.context)
+        # A gradient that is zero but for rounding, as that of an attention's key bias, has none
+        # of its own to be compared with.
+        largest = max(
+            (float(g.abs().max()) for g in expected_gradient.values() if g.numel()), default=0.0
+        )
         for name in gradient.keys() | expected_gradient.keys():
             expected = expected_gradient.get(name, torch.zeros(()).to(found.losses))
             difference = gradient.get(name, torch.zeros_like(expected)) - expected
-            errors.append(_relative(difference, expected))
+            rounding = _ROUNDING * torch.finfo(expected.dtype).eps * largest
+            errors.append(_relative(difference, expected, rounding))
         return max(errors, key=lambda error: (error != error, error))
 
     def _expected(self, context: str) -> dict[str, Tensor]:
@@ -302,7 +311,7 @@ def look(objective: nn.Module, batch: Any) -> Habits:
     return habits
 
 
-def _relative(error: Tensor, scale: Tensor) -> float:
-    """Largest error over the largest entry of what it is compared with."""
+def _relative(error: Tensor, scale: Tensor, least: float = 0.0) -> float:
+    """Largest error over the largest entry of what it is compared with, or over `least`."""
     size, bound = float(error.abs().max()), float(scale.abs().max())
-    return size / max(bound, torch.finfo(scale.dtype).tiny) if size else 0.0
+    return size / max(bound, least, torch.finfo(scale.dtype).tiny) if size else 0.0

@@ -26,7 +26,8 @@ from .contexts import CONTEXTS
 from .dual import push_dual
 from .gradients import Clean, Parameters, by_backward, dense
 from .graph import push_forward
-from .layers import layerwise, merged
+from .layers import layerwise
+from .merged import merged
 from .state import no_trace
 
 Compute = Callable[[nn.Module, Any, Any, Parameters, Wanted], Weighed]
