@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from benchmarks.nets import real
 from benchmarks.nets.residual import ResNet32
 from benchmarks.nets.sequences import GRUClassifier, TransformerClassifier
 from benchmarks.nets.small import MLP, LeNet
@@ -18,7 +19,10 @@ from benchmarks.step.rivals import Batch, Setting
 
 @dataclass(frozen=True)
 class Case:
-    """A net, the shape of an example, the number of classes, and both batch sizes."""
+    """A net, the shape of an example, the number of classes, and both batch sizes.
+
+    Examples are sequences of tokens where there is a vocabulary.
+    """
 
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
@@ -28,6 +32,7 @@ class Case:
     rounds: int
     twice: bool = False  # see Setting
     dropout: bool = False
+    vocabulary: int = 0
 
 
 _MLP = partial(MLP, 20, 2, (64, 64))
@@ -45,6 +50,18 @@ CASES = {
     ),
 }
 
+_PIXELS = (3, 32, 32)
+REAL = {
+    "timm-resnet18-64-16": Case(real.resnet18, _PIXELS, 10, 64, 16, rounds=15),
+    "timm-convnext_atto-64-16": Case(real.convnext_atto, _PIXELS, 10, 64, 16, rounds=15),
+    "timm-vit_tiny-64-16": Case(real.vit_tiny, _PIXELS, 10, 64, 16, rounds=8, twice=True),
+    "timm-mobilenetv3_small-64-16": Case(real.mobilenetv3_small, _PIXELS, 10, 64, 16, rounds=15),
+    "bert-32-8": Case(
+        real.Bert, (64,), 10, 32, 8, rounds=25, twice=True, dropout=True,
+        vocabulary=real.VOCABULARY,
+    ),
+}  # fmt: skip
+
 
 def draw(case: Case, device: str) -> tuple[nn.Module, Batch, Batch]:
     """Net, training batch and clean batch: the same at every call."""
@@ -52,9 +69,15 @@ def draw(case: Case, device: str) -> tuple[nn.Module, Batch, Batch]:
         torch.manual_seed(0)
         net = case.make()
         sizes = (case.n, case.m)
-        X, X_clean = (torch.randn(size, *case.shape).to(device) for size in sizes)
+        X, X_clean = (_inputs(case, size).to(device) for size in sizes)
         y, y_clean = (torch.randint(case.n_classes, (size,)).to(device) for size in sizes)
     return net.to(device), (X, y), (X_clean, y_clean)
+
+
+def _inputs(case: Case, n: int) -> torch.Tensor:
+    if case.vocabulary:
+        return torch.randint(case.vocabulary, (n, *case.shape))
+    return torch.randn(n, *case.shape)
 
 
 def setting(case: Case, net: nn.Module, batch: Batch, clean_batch: Batch) -> Setting:

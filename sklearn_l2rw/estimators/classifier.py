@@ -80,6 +80,12 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         at their logits). Then weights follow the direction of an example's gradient and not its
         length, which is largest where labels are wrong. False is the paper's.
 
+    warm_up : int, default=0
+        Number of epochs, from the first one on, in which all rows count alike: what a net learns
+        first is not yet the wrong labels, and uses all rows. Worth half of the epochs where a net
+        is far from having learned the training data by heart at the end; it costs where it is not,
+        and classes are rare.
+
     average : float or None, default=0.5
         Share of all steps, above 0 and below 1, over whose last ones the parameters are averaged,
         which takes out the noise of steps that few examples carry: a running mean, whose weights
@@ -223,6 +229,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         meta_parameters: MetaParameters = None,
         clean_loss_weight: float = 0.3,
         scale_slopes: bool = True,
+        warm_up: int = 0,
         average: float | None = 0.5,
         max_grad_norm: float | None = 1.0,
         class_weight: Any = None,
@@ -243,6 +250,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
             meta_parameters=meta_parameters,
             clean_loss_weight=clean_loss_weight,
             scale_slopes=scale_slopes,
+            warm_up=warm_up,
             average=average,
             max_grad_norm=max_grad_norm,
             random_state=random_state,

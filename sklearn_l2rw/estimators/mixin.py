@@ -20,7 +20,7 @@ class L2RWMixin(ScikitLearnAPI, Fitting, Iterating, Stepping):
     Parameters
     ----------
     module, clean_set, clean_batch_size, meta_gradient, meta_parameters, clean_loss_weight, \
-scale_slopes, average, max_grad_norm, random_state, record_weights, train_split, \
+scale_slopes, warm_up, average, max_grad_norm, random_state, record_weights, train_split, \
 iterator_train__shuffle
         As in :class:`L2RWClassifier`.
     **kwargs
@@ -58,6 +58,7 @@ iterator_train__shuffle
         meta_parameters: MetaParameters = None,
         clean_loss_weight: float = 0.3,
         scale_slopes: bool = True,
+        warm_up: int = 0,
         average: float | None = 0.5,
         max_grad_norm: float | None = 1.0,
         random_state: Any = None,
@@ -78,6 +79,7 @@ iterator_train__shuffle
         self.meta_parameters = meta_parameters
         self.clean_loss_weight = clean_loss_weight
         self.scale_slopes = scale_slopes
+        self.warm_up = warm_up
         self.average = average
         self.max_grad_norm = max_grad_norm
         self.random_state = random_state

@@ -185,8 +185,11 @@ AXES: dict[str, Rule] = {
         "ClampMin", "ClampMax", "Threshold", "NativeDropout", "FusedDropout", "Clone", "ToCopy",
         "Alias", "Contiguous", "Xlogy", "NanToNum", "Round", "Floor", "Fill",
     ),
-    **_named(_along, "Softmax", "LogSoftmax", "Cumsum", "Flip", "Roll", "Sort", "Glu", "Cumprod"),
-    **_named(_along, "Slice", "Split", "UnsafeSplit", "SplitWithSizes", "Gather"),
+    **_named(
+        _along,
+        "Softmax", "SafeSoftmax", "LogSoftmax", "Cumsum", "Cumprod", "Flip", "Roll", "Sort", "Glu",
+        "Slice", "Split", "UnsafeSplit", "SplitWithSizes", "Gather",
+    ),
     **_named(
         _reduced,
         "Sum", "Mean", "Amax", "Amin", "Max", "Min", "Logsumexp", "Std", "Var", "Norm",
@@ -229,24 +232,6 @@ RESHAPING = frozenset(
 )
 
 
-def place(edge: Edge, outer: int, n: int) -> int | None:
-    """Place of the examples in an input of a node, from that in its output."""
-    name = edge.node.name()
-    if name in RESHAPING:
-        return outer
-    rule = AXES.get(name)
-    axis = None if rule is None else axis_of(edge.output, outer, n)
-    if rule is None or axis is None:
-        return None
-    dim = rule(edge, axis)
-    if dim is None:
-        return None
-    found = math.prod(edge.shape[:dim]) * axis.outer
-    # the dimension has to hold them in the same way
-    same = edge.shape[dim] == edge.output[axis.dim] and axis_of(edge.shape, found, n) is not None
-    return found if same else None
-
-
 def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dict[int, int]]:
     """Places of n examples in the outputs of nodes, by node; those without any are left out.
 
@@ -260,8 +245,8 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
             continue
         if node in without:
             found.pop(node, None)
-        inputs = _places_of_inputs(node, found.get(node, {}), n)
-        if len(found.get(node, {})) > 1 and None in inputs.values():
+        inputs = _places_of_inputs(node, found.get(node), n)
+        if len(found.get(node, ())) > 1 and None in inputs.values():
             del found[node]
             inputs = dict.fromkeys(inputs)
         for (child, out), outer in inputs.items():
@@ -270,18 +255,39 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
     return found
 
 
-def _places_of_inputs(node: Any, own: dict[int, int], n: int) -> dict[tuple[Any, int], int | None]:
+def _places_of_inputs(
+    node: Any, own: dict[int, int] | None, n: int
+) -> dict[tuple[Any, int], int | None]:
     """Place of the examples in each input of a node, None where there is none that all agree on."""
-    shapes = [tuple(m.shape) for m in node._input_metadata] if own else []
+    edges = node.next_functions
+    if not own:
+        return dict.fromkeys(edge for edge in edges if edge[0] is not None)
+    name = node.name()
+    rule = AXES.get(name)
+    known = rule is not None or name in RESHAPING
     found: dict[tuple[Any, int], int | None] = {}
-    for slot, (child, out) in enumerate(node.next_functions):
+    for slot, edge in enumerate(edges):
+        child = edge[0]
         if child is None:
             continue
-        if hasattr(child, "variable"):
-            found[child, out] = None
-            continue
-        shape = tuple(child._input_metadata[out].shape) if own else ()
-        outers = {place(Edge(node, slot, shape, shapes[k]), at, n) for k, at in own.items()}
-        outer = outers.pop() if len(outers) == 1 else None
-        found[child, out] = outer if found.get((child, out), outer) == outer else None
+        outer = None
+        if known and not hasattr(child, "variable"):
+            outers = [
+                at if rule is None else _place(rule, node, slot, k, at, n) for k, at in own.items()
+            ]
+            outer = outers[0] if outers.count(outers[0]) == len(outers) else None
+        found[edge] = outer if found.get(edge, outer) == outer else None
     return found
+
+
+def _place(rule: Rule, node: Any, slot: int, out: int, outer: int, n: int) -> int | None:
+    """Place of the examples in an input of a node, from that in one of its outputs."""
+    child, of_child = node.next_functions[slot]
+    shape = tuple(child._input_metadata[of_child].shape)
+    output = tuple(node._input_metadata[out].shape)
+    axis = axis_of(output, outer, n)
+    dim = None if axis is None else rule(Edge(node, slot, shape, output), axis)
+    if axis is None or dim is None or shape[dim] != output[axis.dim]:
+        return None
+    before: int = math.prod(shape[:dim])
+    return before * axis.outer

@@ -28,10 +28,11 @@ from .algorithm import Weighed, normalize
 
 
 class Parts(NamedTuple):
-    """Parts of the step; both off is the paper's."""
+    """Parts of the step; all off is the paper's."""
 
     clean_loss_weight: float = 0.3
     scale_slopes: bool = True
+    uniform: bool = False  # all examples count alike: before weights are learned
 
 
 def check_parts(clean_loss_weight: Any, scale_slopes: Any) -> None:
@@ -81,6 +82,8 @@ def descend(found: Weighed, counts: Tensor | None, parts: Parts) -> tuple[Tensor
                 "example, but slopes are divided by its norm. Set scale_slopes=False."
             )
         slopes = over_norms(slopes, found.norms)
+    if parts.uniform:
+        slopes = torch.ones_like(slopes) if counts is None else counts.to(slopes)
     weights = normalize(slopes)
     found.backward(weights, parts.clean_loss_weight)
     loss = (weights * found.losses.detach()).sum()

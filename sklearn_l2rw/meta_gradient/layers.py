@@ -14,6 +14,7 @@ below an operation that puts examples together is taken in forward mode.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ from .graph import RULES, call, inputs_first, transposed
 from .slots import Functions, Output, Slot, Slots, by_leaf_or_output, by_slot, slot_of
 
 LINEAR = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}
+_SMALL = 2**17  # entries; larger inputs are not worth a copy
 GEOMETRY = ("stride", "padding", "dilation", "transposed", "output_padding", "groups")
 
 
@@ -107,10 +109,45 @@ def deltas_of(
     return deltas, norms_of_rows(found[-1], first, len(losses), link)
 
 
+def joined(layers: list[Layer], deltas: list[Tensor]) -> list[tuple[Layer, Tensor]]:
+    """Layers and deltas; small linear layers that share their weights as one, as a recurrent net's.
+
+    What a thousand small products cost is the calls, not the arithmetic.
+    """
+    groups: dict[Any, list[tuple[Layer, Tensor]]] = {}
+    for layer, delta in zip(layers, deltas, strict=True):
+        small = layer.kind == "linear" and layer.input.numel() + delta.numel() <= _SMALL
+        key = tuple(slot and slot.key() for slot in layer.slots) if small else layer
+        groups.setdefault(key, []).append((layer, delta))
+    return [_joined(group) if len(group) > 1 else group[0] for group in groups.values()]
+
+
+def _joined(group: list[tuple[Layer, Tensor]]) -> tuple[Layer, Tensor]:
+    layers = [layer for layer, _ in group]
+    one = copy.copy(layers[0])
+    one.input = torch.cat([layer.input for layer in layers])
+    one.outer = sum(layer.outer for layer in layers)
+    return one, torch.cat([delta for _, delta in group])
+
+
 def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of the examples' parts (outer, n, rest)."""
+    """Inner products of the examples' parts: rows, or (outer, n, rest)."""
     products: Tensor = torch.linalg.vecdot(a, b)
-    return products[0] if len(products) == 1 else products.sum(0)
+    return products if products.ndim == 1 else products.sum(0)
+
+
+def _parts(outer: int, n: int, *tensors: Tensor) -> list[Tensor]:
+    """Tensors of n examples, with a row for each, or as (outer, n, rest)."""
+    if outer == 1 and all(t.ndim == 2 and len(t) == n for t in tensors):
+        return [*tensors]
+    return [t.reshape(outer, n, -1) for t in tensors]
+
+
+def _scaled(delta: Tensor, c: Tensor, outer: int) -> Tensor:
+    """Gradients of as many examples as there are ``c``, that of the i-th times ``c_i``."""
+    (parts,) = _parts(outer, len(c), delta)
+    scaled = parts * c[:, None]
+    return scaled if parts is delta else scaled.reshape(delta.shape)
 
 
 class Part:
@@ -119,35 +156,28 @@ class Part:
     def __init__(self, start: int, stop: int, total: int) -> None:
         self.start, self.stop, self.total = start, stop, total
 
-    def of(self, tensor: Tensor, outer: int) -> Tensor:
-        """Their parts of a tensor, as (outer, n, rest)."""
-        return tensor.reshape(outer, self.total, -1)[:, self.start : self.stop]
-
     def rows(self, tensor: Tensor, outer: int) -> Tensor:
         """Their rows of a tensor that has the examples along its first dimension."""
         if self.stop - self.start == self.total:
             return tensor
+        if outer == 1:
+            k = tensor.shape[0] // self.total
+            return tensor[self.start * k : self.stop * k]
         shape = tensor.shape[1:]
         kept = tensor.reshape(outer, self.total, -1, *shape)[:, self.start : self.stop]
         return kept.reshape(-1, *shape)
-
-    def scaled(self, delta: Tensor, c: Tensor, outer: int) -> Tensor:
-        """Whole tensor of gradients, that of the i-th of these examples times ``c_i``."""
-        if len(c) != self.total:
-            c = nn.functional.pad(c, (self.start, self.total - self.stop))
-        return (delta.reshape(outer, self.total, -1) * c[:, None]).reshape(delta.shape)
 
     def gradients(self, layer: Layer, delta: Tensor, c: Tensor) -> Slots:
         """Gradients of ``sum_i c_i f_i`` by the layer's slots."""
         mask = [slot is not None for slot in layer.slots]
         if layer.kind == "other":
+            if len(c) != self.total:
+                c = nn.functional.pad(c, (self.start, self.total - self.stop))
             cotangents: list[Tensor | None] = [None] * layer.out
-            found = call(layer.node, *cotangents, self.scaled(delta, c, layer.outer))
+            found = call(layer.node, *cotangents, _scaled(delta, c, layer.outer))
             return [g if keep else None for g, keep in zip(found, mask, strict=True)]
         applied_to = self.rows(layer.input, layer.outer)
-        delta = self.rows(delta, layer.outer)
-        whole = (layer.outer, self.stop - self.start, -1)
-        delta = (delta.reshape(whole) * c[:, None]).reshape(delta.shape)
+        delta = _scaled(self.rows(delta, layer.outer), c, layer.outer)
         if layer.kind == "linear":
             bias = [delta.sum(0) if mask[0] else None] if len(mask) == 3 else []
             # contiguous, once the weight's view is undone
@@ -163,22 +193,24 @@ class Part:
         """``<delta, dz>`` by example, where dz is how far tangents move the layer's output."""
         moved: Tensor | None
         outer, n = layer.outer, self.stop - self.start
-        if layer.kind == "convolution" and moving[1] is not None:
-            weight, bias = moving[1], moving[2]
-            moved = torch.convolution(self.rows(layer.input, outer), weight, bias, *layer.geometry)  # type: ignore[call-arg]
-            moved = moved.reshape(outer, n, -1)
-        elif layer.kind == "linear" and moving[-1] is not None:
-            moved = self.rows(layer.input, outer) @ moving[-1]
-            if len(moving) == 3 and moving[0] is not None:
-                moved += moving[0]
-            moved = moved.reshape(outer, n, -1)
-        else:
+        weight = moving[-1 if layer.kind == "linear" else 1] if layer.kind != "other" else None
+        if weight is None:
             rule = RULES.get(layer.node.name(), transposed)
             moved = rule(layer.node, moving)[layer.out]
             if moved is None:
                 return None
-            moved = self.of(moved, outer)
-        return _inner(self.of(delta, outer), moved)
+            both = (
+                t.reshape(outer, self.total, -1)[:, self.start : self.stop] for t in (delta, moved)
+            )
+            return _inner(*both)
+        applied_to, delta = self.rows(layer.input, outer), self.rows(delta, outer)
+        if layer.kind == "convolution":
+            moved = torch.convolution(applied_to, weight, moving[2], *layer.geometry)  # type: ignore[call-arg]
+        else:
+            moved = applied_to @ weight
+            if len(moving) == 3 and moving[0] is not None:
+                moved += moving[0]
+        return _inner(*_parts(outer, n, delta, moved))
 
 
 def slopes_along(
@@ -242,7 +274,7 @@ def layerwise(
         losses, output = objective(batch)
     layers, part = find_layers(losses), Part(0, len(losses), len(losses))
     deltas, norms = deltas_of(losses, layers, output, wanted.norms)
-    functions, pairs = functions_of(layers), list(zip(layers, deltas, strict=True))
+    functions, pairs = functions_of(layers), joined(layers, deltas)
     by_leaf: dict[Tensor, Tensor] = {parameters[name]: t for name, t in clean.v.items()}
     slopes = torch.zeros_like(losses, requires_grad=False)
     with torch.no_grad():

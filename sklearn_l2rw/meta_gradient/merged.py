@@ -24,6 +24,7 @@ from .layers import (
     deltas_of,
     find_layers,
     functions_of,
+    joined,
     layerwise,
     slopes_along,
 )
@@ -131,12 +132,12 @@ class _Merged:
     def __init__(
         self, layers: list[Layer], deltas: list[Tensor], train: Part, chosen: set[Tensor]
     ) -> None:
-        self.layers, self.train = list(zip(layers, deltas, strict=True)), train
+        self.layers, self.train = joined(layers, deltas), train
         self.clean = Part(train.stop, train.total, train.total)
         self.functions = functions_of(layers)
         self.chosen = chosen
         self.m = train.total - train.stop
-        self.uses = Counter(leaf for layer in layers for leaf in self._leaves(layer))
+        self.uses = Counter(leaf for layer, _ in self.layers for leaf in self._leaves(layer))
         self.by_leaf: dict[Tensor, Tensor] = {}
         self.formed: set[Layer] = set()
 

@@ -30,6 +30,11 @@ class Slot(NamedTuple):
     views: tuple[Any, ...] = ()
     output: Output | None = None
 
+    def key(self) -> Any:
+        """Same for slots that hold the same."""
+        views = tuple(v.name() if v.name() == "TBackward0" else v for v in self.views)
+        return id(self.leaf), views, self.output
+
 
 def slot_of(node: Any, out: int) -> Slot:
     """What an input is, if no examples have a place in it."""
@@ -100,27 +105,26 @@ def by_leaf_or_output(
         if slot is None or gradient is None:
             continue
         if slot.output is not None:
-            outputs.append((slot.output, gradient.sum_to_size(_shape(*slot.output))))
+            outputs.append((slot.output, _reduced(gradient, *slot.output)))
         elif slot.leaf is not None:
             back: Tensor | None = gradient
-            if slot.views:
-                back = gradient.sum_to_size(_shape(slot.views[0], 0))
             for view in slot.views:
-                back = _back(back, view)
+                back = None if back is None else _back(_reduced(back, view, 0), view)
             if back is not None:
-                leaves.append((slot.leaf, back.sum_to_size(slot.leaf.shape)))
+                same = back.shape == slot.leaf.shape
+                leaves.append((slot.leaf, back if same else back.sum_to_size(slot.leaf.shape)))
     return leaves, outputs
 
 
-def _shape(node: Any, out: int) -> tuple[int, ...]:
-    return tuple(node._input_metadata[out].shape)
+def _reduced(gradient: Tensor, node: Any, out: int) -> Tensor:
+    """Gradient by an output of a node, summed over what it was broadcast along."""
+    shape = tuple(node._input_metadata[out].shape)
+    return gradient if gradient.shape == shape else gradient.sum_to_size(shape)
 
 
-def _back(gradient: Tensor | None, view: Any) -> Tensor | None:
+def _back(gradient: Tensor, view: Any) -> Tensor | None:
     """Gradient by what a view is of."""
-    if gradient is None or view.name() != "TBackward0":
-        return call(view, gradient)[0]
-    return gradient.t()
+    return gradient.t() if view.name() == "TBackward0" else call(view, gradient)[0]
 
 
 def _moved(tangent: Tensor | None, view: Any) -> Tensor | None:

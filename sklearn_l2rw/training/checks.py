@@ -35,6 +35,10 @@ def check_parameters(net: Any) -> None:
         "a positive number, or None for an update that is not bounded",
     )
     check_parts(net.clean_loss_weight, net.scale_slopes)
+    check_number(
+        "warm_up", net.warm_up, isinstance(net.warm_up, Integral) and as_float(net.warm_up) >= 0,
+        "a number of epochs, an int of at least 0",
+    )  # fmt: skip
     if net.average is not None:
         check_number(
             "average", net.average, 0 < as_float(net.average) < 1,

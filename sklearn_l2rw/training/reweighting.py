@@ -106,7 +106,8 @@ class Reweighting:
     def parts(self) -> Parts:
         """What a step is put together of; callbacks may set other values."""
         net = self.objective.net
-        return Parts(float(net.clean_loss_weight), net.scale_slopes)
+        warming = len(net.history) <= net.warm_up
+        return Parts(float(net.clean_loss_weight), net.scale_slopes, warming)
 
     def step(self, batch: Any) -> dict[str, Any]:
         """Weigh a batch, and add the gradient of the weighted loss to the parameters.
