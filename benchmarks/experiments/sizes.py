@@ -95,13 +95,13 @@ _TABLE_1_2 = (
 )  # fmt: skip
 _FEWER = (
     "unweighted", "early_stopping", "bootstrap_hard", "noise_adaptation_true", "self_paced",
-    "fine_tuned", "fine_tuned_slowly", "l2rw", "l2rw_last", "l2rw_default",
+    "fine_tuned", "fine_tuned_slowly", "l2rw", "l2rw_last", "l2rw_default", "l2rw_warm",
 )  # fmt: skip
 
 # What L2RW could be made of, and its rivals with all that is free; the slowest first, so that no
 # core is left with one of them at the end.
 _ABLATED = (
-    "l2rw_default", "l2rw_unscaled", "l2rw_composed_averaged", "l2rw_composed",
+    "l2rw_default", "l2rw_warm", "l2rw_unscaled", "l2rw_composed_averaged", "l2rw_composed",
     "l2rw_scaled_averaged",
     "l2rw_clean_term_averaged",
     "l2b_averaged", "l2rw", "l2rw_averaged", "l2rw_fine_tuned_slowly_averaged", "glc_averaged",

@@ -127,6 +127,11 @@ BASE: dict[str, Arm] = {
     ),
     "l2rw_bare": Arm(partial(l2rw, max_grad_norm=None), "L2RW, unclipped", takes_clean=True),
     "l2rw_default": Arm(default, "this package's defaults", takes_clean=True),
+    "l2rw_warm": Arm(
+        partial(default, warm=0.5),
+        "the same, rows not weighed in half the epochs",
+        takes_clean=True,
+    ),
     "l2rw_unscaled": Arm(
         partial(default, scale_slopes=False), "the same, slopes as they are", takes_clean=True
     ),

@@ -16,13 +16,19 @@ def default(
     kind: type[L2RWClassifier] = L2RWClassifier,
     *,
     share: float = 1.0,
+    warm: float = 0.0,
     **more: Any,
 ) -> L2RWClassifier:
-    """Make this package's estimator, but for what all arms share; for a share of its steps."""
+    """Make this package's estimator, but for what all arms share; for a share of its steps.
+
+    `warm` is the share of its epochs in which rows are not weighed.
+    """
     n_steps = round(share * setting.training.n_steps_ours)
+    epochs = n_epochs(n_steps, len(setting.task.y), setting.training.batch_size)
     return kind(
         setting.factory,
-        max_epochs=n_epochs(n_steps, len(setting.task.y), setting.training.batch_size),
+        max_epochs=epochs,
+        warm_up=round(warm * epochs),
         random_state=setting.seed,
         **setting.settings(n_steps),
         **more,
