@@ -31,7 +31,8 @@ from .gradients import (
     first_output,
     norms_of_rows,
 )
-from .graph import RULES, call, inputs_first, transposed
+from .graph import inputs_first
+from .rules import RULES, call, transposed
 from .slots import Functions, Output, Slot, Slots, by_leaf_or_output, by_slot, slot_of
 
 LINEAR = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}

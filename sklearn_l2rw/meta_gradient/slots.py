@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from .graph import RULES, call, inputs_first, tangents_at, transposed
+from .graph import inputs_first, tangents_at
+from .rules import RULES, call, transposed
 
 VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
 

@@ -42,7 +42,7 @@ def test_warm_up_is_plain_training() -> None:
             net.module_(rows[batch]), codes[batch], reduction="none"
         )
         counts = torch.as_tensor(p[batch]).float()
-        (losses * counts / counts.sum()).sum().backward()
+        (losses * counts / counts.sum()).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert not same_state(start, ours, atol=1e-3)
     assert same_state(state_of(net.module_), ours, atol=1e-6)
