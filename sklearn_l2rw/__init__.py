@@ -16,6 +16,7 @@ from .inspection.values_display import ExampleValuesDisplay
 from .inspection.weight_history_display import WeightHistoryDisplay
 from .inspection.weights_display import ExampleWeightsDisplay
 from .meta_gradient.backward import ReweightedStep, reweighted_backward
+from .meta_gradient.slopes import chosen_meta_gradient, example_slopes
 from .meta_gradient.weights import example_weights
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "ReweightedStep",
     "TrainingHealthDisplay",
     "WeightHistoryDisplay",
+    "chosen_meta_gradient",
+    "example_slopes",
     "example_weights",
     "rank_label_errors",
     "reweighted_backward",

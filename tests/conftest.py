@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from sklearn_l2rw.meta_gradient.memory import MEMORY
 from tests.oracle import WAYS
 
 torch.set_num_threads(1)  # nets are tiny: a second thread takes as long and gains nothing
@@ -18,6 +19,12 @@ def _torch_generator() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """No test knows what another one has found out about an architecture."""
+    MEMORY.forget()
 
 
 @pytest.fixture(params=["auto", *WAYS])

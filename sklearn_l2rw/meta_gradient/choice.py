@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -19,9 +20,10 @@ from torch import nn
 from .algorithm import NOTHING, Wanted, Weighed
 from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_from
 from .gradients import Parameters
+from .memory import MEMORY, architecture
 from .signature import signature
 from .state import Saved, perturbed
-from .trial import REFUSALS, Given, Plan, Situation, Trial, situation
+from .trial import REFUSALS, Given, Plan, Situation, Trial, look, situation
 from .ways import WAYS, unweighed
 
 _logger = logging.getLogger("sklearn_l2rw")
@@ -116,6 +118,7 @@ class Chooser:
         plan, looks = self._plans.get(now), 0
         if plan is None:
             before = Saved(modules, ALL_STREAMS)
+            plan = self._recalled(given, now, before)
         if plan is None or (plan.calls >= plan.due and self._is_due(plan, len(batch[1]))):
             plan, looks = self._settle(plan, given, now, looks), 1
         failed: set[tuple[str, str]] = set()
@@ -139,6 +142,26 @@ class Chooser:
             before.restore(self.streams)
             plan, looks = self._settle(plan, given, now, looks), min(looks + 1, 2)
         return self._unweighed(given)
+
+    def _recalled(self, given: Given, now: Situation, before: Saved) -> Plan | None:
+        """Plan that was right for another module of the same architecture."""
+        key = self._key(given, now)
+        plan = MEMORY.recall(key)
+        if plan is None:
+            return None
+        with GENERATORS, torch.enable_grad():
+            habits = look(given.objective, given.batch)
+        self.streams |= habits.streams
+        before.restore(self.streams)
+        if WAYS[plan.way].together and (self.streams or habits.decides):
+            return None
+        self._plans[now] = plan
+        return plan
+
+    def _key(self, given: Given, now: Situation) -> Hashable | None:
+        kinds = tuple((x.dtype, x.device) for x in given.parameters.values())
+        more = (self.meta_gradient, now[1:], kinds, given.wanted.norms is None)
+        return architecture(given.objective.modules(), *more)
 
     def _is_due(self, plan: Plan, n: int) -> bool:
         """Whether it is time to look again at a plan: examples may have begun to interact."""
@@ -191,6 +214,8 @@ class Chooser:
             self._report(plan, reasons, trial)
             self._plans[now] = plan
         plan.verified |= trial.signatures
+        if trial.telling and WAYS[plan.way].tried and not trial.low_precision:
+            MEMORY.remember(self._key(trial.given, now), plan)
         if not trial.telling:
             plan.due = min(plan.due, 2 * plan.calls + 1)
         return plan

@@ -36,6 +36,7 @@ from .gradients import (
     leaves_untouched,
 )
 from .graph import inputs_first
+from .layers import RefusedError, find_layers
 from .signature import Signature, signature
 from .state import buffers_untouched, gradients_untouched, no_trace
 from .ways import WAYS
@@ -136,6 +137,8 @@ class Trial:
         Whether there is any slope to be seen.
     low_precision, reentrant : bool
         Whether the graph has nodes of low precision, or hides a part of itself.
+    unlayered : str
+        Why it has no layers; empty if it has.
     signatures : set of Signature
         Of what the ways computed.
 
@@ -147,6 +150,7 @@ class Trial:
         self.streams = streams | self.habits.streams
         self.hooks = has_backward_hooks(given.objective.modules())
         self.low_precision = self.reentrant = False
+        self.unlayered = ""
         self.signatures: set[Signature] = set()
         self._truths: dict[tuple[str, int], _Truth] = {}
         self._tangents: dict[str, dict[str, Tensor]] = {}
@@ -198,6 +202,10 @@ class Trial:
         return _Truth(r, slope, gradient, [b.clone() for b in self.given.objective.buffers()])
 
     def _look_at_graph(self, losses: Tensor) -> None:
+        try:
+            find_layers(losses)
+        except RefusedError as error:
+            self.unlayered = str(error)
         low = {torch.bfloat16, torch.float16}
         for node in inputs_first(losses.grad_fn) if losses.grad_fn is not None else []:
             self.reentrant |= node.name() == "CheckpointFunctionBackward"
@@ -207,6 +215,8 @@ class Trial:
         """Why a way need not be tried, if so."""
         if self.reentrant:
             return "a reentrant checkpoint hides parameters: set use_reentrant=False"
+        if WAYS[plan.way].by_hand and self.unlayered:
+            return self.unlayered
         if WAYS[plan.way].by_hand and self.hooks:
             return "it has backward hooks, which would not be called"
         if WAYS[plan.way].together and (self.streams or self.habits.decides):

@@ -83,7 +83,12 @@ def chooser_of(module: nn.Module, meta_gradient: str) -> Chooser:
     return known.setdefault(meta_gradient, Chooser(meta_gradient))
 
 
-def _weigh(given: Given, meta_gradient: str) -> Weighed:
+def known_chooser(module: nn.Module, meta_gradient: str) -> Chooser | None:
+    """What is known of a module, if it was seen before."""
+    return _choosers.get(module, {}).get(meta_gradient)
+
+
+def weigh(given: Given, meta_gradient: str) -> Weighed:
     """Slopes of a batch, by what is known of the module, which is left as it was."""
     chooser = chooser_of(given.objective.get_submodule("module"), meta_gradient)
     with torch.inference_mode(False), GENERATORS if chooser.streams else nullcontext():
@@ -216,10 +221,11 @@ def example_weights(
     >>> example_weights(model, loss, (X, y), (X_clean, y_clean))
     tensor([0.5000, 0.5000, 0.0000])
 
-    In a training loop, :func:`reweighted_backward` computes weights and step in one.
+    Before they are rectified and normalised, they are :func:`example_slopes`. In a training loop,
+    :func:`reweighted_backward` computes weights and step in one.
 
     """
     given = prepare(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
-    found = _weigh(given, meta_gradient)
+    found = weigh(given, meta_gradient)
     check_finite(found)
     return normalize(found.slopes)

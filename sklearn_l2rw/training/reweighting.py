@@ -37,6 +37,11 @@ class NetObjective(nn.Module):
             if isinstance(holder, nn.Module):
                 self.add_module(name, holder)
 
+    def settings_key(self) -> Any:
+        """What decides how losses are computed, beside the children: see `memory`."""
+        others = [h for h in self.held.values() if not isinstance(h, nn.Module)]
+        return type(self.net), list(self.fit_params), others
+
     def is_of(self, net: Any) -> bool:
         """Whether these are still the net's components; callbacks may make them anew."""
         return all(holder is getattr(net, f"{name}_") for name, holder in self.held.items())

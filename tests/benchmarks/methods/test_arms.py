@@ -101,7 +101,6 @@ def test_all_arms_that_were_asked_for_are_there() -> None:
         "l2rw_default",
         "l2rw_warm",
         "l2rw_unscaled",
-        "l2rw_warm",
         "l2rw_balanced",
     }
     assert tuned_as("threshold_tuned") == tuned_as("cleanlab") == "unweighted"
