@@ -232,6 +232,15 @@ RESHAPING = frozenset(
 )
 
 
+class _Shapes(dict[tuple[Any, int], tuple[int, ...]]):
+    """Shapes of outputs of nodes, each asked for once."""
+
+    def __missing__(self, output: tuple[Any, int]) -> tuple[int, ...]:
+        node, out = output
+        shape = self[output] = tuple(node._input_metadata[out].shape)
+        return shape
+
+
 def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dict[int, int]]:
     """Places of n examples in the outputs of nodes, by node; those without any are left out.
 
@@ -240,13 +249,15 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
     """
     found: dict[Any, dict[int, int]] = {root[0]: {root[1]: 1}}
     without: set[Any] = set()
+    shapes = _Shapes()
     for node in reversed(order):
         if hasattr(node, "variable"):
             continue
         if node in without:
             found.pop(node, None)
-        inputs = _places_of_inputs(node, found.get(node), n)
-        if len(found.get(node, ())) > 1 and None in inputs.values():
+        own = found.get(node)
+        inputs = _places_of_inputs(node, own, n, shapes)
+        if own is not None and len(own) > 1 and None in inputs.values():
             del found[node]
             inputs = dict.fromkeys(inputs)
         for (child, out), outer in inputs.items():
@@ -256,38 +267,39 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
 
 
 def _places_of_inputs(
-    node: Any, own: dict[int, int] | None, n: int
+    node: Any, own: dict[int, int] | None, n: int, shapes: _Shapes
 ) -> dict[tuple[Any, int], int | None]:
     """Place of the examples in each input of a node, None where there is none that all agree on."""
     edges = node.next_functions
-    if not own:
-        return dict.fromkeys(edge for edge in edges if edge[0] is not None)
-    name = node.name()
+    name = node.name() if own else ""
     rule = AXES.get(name)
-    known = rule is not None or name in RESHAPING
+    if not own or (rule is None and name not in RESHAPING):
+        return dict.fromkeys(edge for edge in edges if edge[0] is not None)
     found: dict[tuple[Any, int], int | None] = {}
     for slot, edge in enumerate(edges):
-        child = edge[0]
-        if child is None:
+        if edge[0] is None:
             continue
         outer = None
-        if known and not hasattr(child, "variable"):
-            outers = [
-                at if rule is None else _place(rule, node, slot, k, at, n) for k, at in own.items()
-            ]
-            outer = outers[0] if outers.count(outers[0]) == len(outers) else None
+        if not hasattr(edge[0], "variable"):
+            shape = shapes[edge]
+            for k, at in own.items():
+                output = shapes[node, k]
+                # where shapes are the same, elementwise functions and views change no place
+                same = rule is None or (rule is _broadcast and shape == output)
+                there = at if same else _place(rule, Edge(node, slot, shape, output), at, n)
+                if there is None or outer not in (None, there):
+                    outer = None
+                    break
+                outer = there
         found[edge] = outer if found.get(edge, outer) == outer else None
     return found
 
 
-def _place(rule: Rule, node: Any, slot: int, out: int, outer: int, n: int) -> int | None:
+def _place(rule: Rule | None, edge: Edge, outer: int, n: int) -> int | None:
     """Place of the examples in an input of a node, from that in one of its outputs."""
-    child, of_child = node.next_functions[slot]
-    shape = tuple(child._input_metadata[of_child].shape)
-    output = tuple(node._input_metadata[out].shape)
-    axis = axis_of(output, outer, n)
-    dim = None if axis is None else rule(Edge(node, slot, shape, output), axis)
-    if axis is None or dim is None or shape[dim] != output[axis.dim]:
+    axis = axis_of(edge.output, outer, n)
+    dim = None if axis is None or rule is None else rule(edge, axis)
+    if axis is None or dim is None or edge.shape[dim] != edge.output[axis.dim]:
         return None
-    before: int = math.prod(shape[:dim])
+    before: int = math.prod(edge.shape[:dim])
     return before * axis.outer

@@ -131,24 +131,19 @@ def _joined(group: list[tuple[Layer, Tensor]]) -> tuple[Layer, Tensor]:
     return one, torch.cat([delta for _, delta in group])
 
 
-def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of the examples' parts: rows, or (outer, n, rest)."""
-    products: Tensor = torch.linalg.vecdot(a, b)
-    return products if products.ndim == 1 else products.sum(0)
-
-
-def _parts(outer: int, n: int, *tensors: Tensor) -> list[Tensor]:
-    """Tensors of n examples, with a row for each, or as (outer, n, rest)."""
-    if outer == 1 and all(t.ndim == 2 and len(t) == n for t in tensors):
-        return [*tensors]
-    return [t.reshape(outer, n, -1) for t in tensors]
+def _inner(a: Tensor, b: Tensor, outer: int, n: int) -> Tensor:
+    """Inner products (n,) of the examples' parts."""
+    if outer == 1 and len(a) == n and not a.is_contiguous() and a.shape == b.shape:
+        return (a * b).reshape(n, -1).sum(1) if a.ndim < 3 else (a * b).sum([*range(1, a.ndim)])
+    products: Tensor = torch.linalg.vecdot(a.reshape(outer, n, -1), b.reshape(outer, n, -1))
+    return products[0] if outer == 1 else products.sum(0)
 
 
 def _scaled(delta: Tensor, c: Tensor, outer: int) -> Tensor:
     """Gradients of as many examples as there are ``c``, that of the i-th times ``c_i``."""
-    (parts,) = _parts(outer, len(c), delta)
-    scaled = parts * c[:, None]
-    return scaled if parts is delta else scaled.reshape(delta.shape)
+    if outer == 1 and len(delta) == len(c):  # memory formats are kept
+        return delta * c.view(-1, *[1] * (delta.ndim - 1))
+    return (delta.reshape(outer, len(c), -1) * c[:, None]).reshape(delta.shape)
 
 
 class Part:
@@ -200,10 +195,8 @@ class Part:
             moved = rule(layer.node, moving)[layer.out]
             if moved is None:
                 return None
-            both = (
-                t.reshape(outer, self.total, -1)[:, self.start : self.stop] for t in (delta, moved)
-            )
-            return _inner(*both)
+            found = _inner(delta, moved, outer, self.total)
+            return found if n == self.total else found[self.start : self.stop]
         applied_to, delta = self.rows(layer.input, outer), self.rows(delta, outer)
         if layer.kind == "convolution":
             moved = torch.convolution(applied_to, weight, moving[2], *layer.geometry)  # type: ignore[call-arg]
@@ -211,7 +204,7 @@ class Part:
             moved = applied_to @ weight
             if len(moving) == 3 and moving[0] is not None:
                 moved += moving[0]
-        return _inner(*_parts(outer, n, delta, moved))
+        return _inner(delta, moved, outer, n)
 
 
 def slopes_along(

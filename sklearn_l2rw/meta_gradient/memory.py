@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor, nn
@@ -50,13 +51,15 @@ _PLAIN = (
     bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, type,
     FunctionType, BuiltinFunctionType,
 )  # fmt: skip
-_DEEPEST = 5
+_DEEPEST = 12
 
 
 def _frozen(value: Any, depth: int = 0) -> Any:
     """Value of a setting as a key: functions are themselves, other objects what they hold."""
     if isinstance(value, _PLAIN):
         return type(value), value
+    if isinstance(value, ReferenceType):  # to parameters that the module holds, in recurrent nets
+        return _frozen(value(), depth + 1)
     if isinstance(value, nn.Module):  # held where its settings are not looked at
         return _UNKNOWN
     if isinstance(value, Tensor):
