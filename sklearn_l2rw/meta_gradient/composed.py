@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from .algorithm import Weighed, normalize
+from .processes import ALONE, Alone
 
 
 class Parts(NamedTuple):
@@ -67,23 +68,35 @@ def over_norms(slopes: Tensor, norms: Tensor) -> Tensor:
     return (slopes / torch.where(norms > least, norms, torch.inf)).to(slopes)
 
 
-def descend(found: Weighed, counts: Tensor | None, parts: Parts) -> tuple[Tensor, Tensor]:
+def check_norms(found: Weighed, parts: Parts) -> Weighed:
+    """Check that there are norms to divide slopes by, if that is wanted."""
+    if parts.scale_slopes and found.norms is None:
+        raise ValueError(
+            "Got a module whose first output has no gradient of the loss, or not one for each "
+            "example, but slopes are divided by its norm. Set scale_slopes=False."
+        )
+    return found
+
+
+def descend(
+    found: Weighed, counts: Tensor | None, parts: Parts, processes: Alone = ALONE
+) -> tuple[Tensor, Tensor]:
     """Weights of a batch, and the loss that the step is on; its gradient is added to ``.grad``.
 
     `counts` (n,), if there are any, are what each example counts: they multiply its loss and
-    with it its slope.
+    with it its slope. Of several `processes`, loss and gradient are those of the whole step, and
+    the weights those of this process's examples.
     """
     slopes = found.slopes if counts is None else counts.to(found.slopes) * found.slopes
-    if parts.scale_slopes:
-        if found.norms is None:
-            raise ValueError(
-                "Got a module whose first output has no gradient of the loss, or not one for each "
-                "example, but slopes are divided by its norm. Set scale_slopes=False."
-            )
-        slopes = over_norms(slopes, found.norms)
-    weights = normalize(slopes)
-    found.backward(weights, parts.clean_loss_weight)
-    loss = (weights * found.losses.detach()).sum()
+    norms = check_norms(found, parts).norms if parts.scale_slopes else None
+    if norms is None:
+        (slopes,), mine = processes.gathered(slopes)
+    else:
+        (slopes, norms), mine = processes.gathered(slopes, norms)
+        slopes = over_norms(slopes, norms)
+    weights = normalize(slopes)[mine]
+    processes.backward(found, weights, parts.clean_loss_weight)
+    loss = processes.total((weights * found.losses.detach()).sum())
     if parts.clean_loss_weight:
         loss = loss + parts.clean_loss_weight * found.clean_loss
     return weights, loss

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,39 @@ from .state import gradients_untouched, no_trace
 Parameters = Mapping[str, nn.Parameter]
 Gradients = list[Tensor | None]
 Differentiate = Callable[[Tensor, nn.Module, Parameters], Gradients]
+
+
+class Shared(NamedTuple):
+    """Clean loss and its gradient by name that several processes share (see `processes`)."""
+
+    loss: Tensor
+    gradient: Mapping[str, Tensor]
+
+
+# What is shared, None where a process is alone; in a trial, which each process makes for itself,
+# nothing is.
+SHARED: ContextVar[Shared | str | None] = ContextVar("shared", default=None)
+_NOTHING = "nothing"
+
+
+@contextmanager
+def sharing(shared: Shared) -> Iterator[None]:
+    """Within it, slopes are along a gradient that processes share."""
+    token = SHARED.set(shared)
+    try:
+        yield
+    finally:
+        SHARED.reset(token)
+
+
+@contextmanager
+def sharing_nothing() -> Iterator[None]:
+    """Within it, each process computes clean gradients of its own."""
+    token = SHARED.set(None if SHARED.get() is None else _NOTHING)
+    try:
+        yield
+    finally:
+        SHARED.reset(token)
 
 
 def dense(gradient: Tensor) -> Tensor:
@@ -158,8 +192,12 @@ def clean_gradient(
     """Mean loss of the clean batch, and its gradient by parameter name.
 
     Parameters that the loss does not depend on are left out: they have no tangent to carry. That
-    of a sparse embedding is sparse (see `dense`).
+    of a sparse embedding is sparse (see `dense`). What processes share is not computed again.
     """
+    shared = SHARED.get()
+    if isinstance(shared, Shared):
+        known = shared.gradient
+        return shared.loss, {name: known[name] for name in parameters if name in known}
     with torch.enable_grad(), no_trace(objective, own_stream=True):
         losses, _ = objective(clean_batch)
         loss = losses.mean()

@@ -26,6 +26,7 @@ from torch.autograd.graph import GradientEdge
 from .algorithm import Link, Wanted, Weighed
 from .apart import RefusedError, refuse_mixing
 from .gradients import (
+    SHARED,
     Clean,
     Parameters,
     add_to_gradients,
@@ -292,7 +293,8 @@ def merged(
     For modules that draw no random numbers, batches whose examples have one shape, and small
     clean batches: that of a large one costs more memory than it saves time.
     """
-    if 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
+    shared = SHARED.get() is not None  # a clean gradient of several processes is not ours to form
+    if shared or 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
         return layerwise(objective, batch, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))

@@ -1,0 +1,346 @@
+"""Processes that share a batch, and take the step that one process takes on all of it.
+
+With a share of the training batch and ``m_p`` clean examples in each process p,
+
+- the clean loss is the mean over the clean examples of all, ``L = sum_p m_p L_p / sum_p m_p``:
+  processes may have a share of the clean batch each, or all the same one;
+- slopes are taken along its gradient, ``v = grad L``, which is summed over the processes;
+- weights are normalised over the examples of all, whose slopes every process is told;
+- the gradients that the processes leave are summed, not averaged.
+
+So a step has two large collectives, the sums of ``v`` and of the gradient, and a few small ones.
+They stand here alone, at fixed points of a step, so that it is a process's own affair which way it
+takes and how many it tries. All passes are the bare module's: DistributedDataParallel, which would
+average the gradient of any of them, is not asked. An error in one process ends the step in all.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from .algorithm import Weighed
+from .gradients import Shared, by_backward, clean_gradient, dense, sharing
+from .trial import Given
+
+T = TypeVar("T")
+_SHARDED = ("FullyShardedDataParallel", "FSDPModule", "DeepSpeedEngine", "PipelineStage")
+
+
+class Alone:
+    """A process that has all of the batch."""
+
+    size = 1
+
+    def agreed(self, work: Callable[[], T]) -> T:
+        """Result of work that each process does for itself; what fails in one fails in all."""
+        return work()
+
+    @contextmanager
+    def over(self, given: Given) -> Iterator[None]:
+        """Within it, all slopes are along the clean gradient that the processes share."""
+        yield
+
+    def gathered(self, *columns: Tensor) -> tuple[list[Tensor], slice]:
+        """Numbers of the examples of all processes, and where this one's stand among them."""
+        return [*columns], slice(None)
+
+    def total(self, number: Tensor) -> Tensor:
+        """Sum of a number over the processes."""
+        return number
+
+    def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Mean of tensors over the processes."""
+        return [*tensors]
+
+    def backward(self, found: Weighed, weights: Tensor, clean_weight: float) -> None:
+        """Add the gradient of the step, that of all processes, to parameters."""
+        found.backward(weights, clean_weight)
+
+    def end(self, objective: nn.Module) -> None:
+        """Leave all processes the same buffers."""
+
+    def check_same(self, name: str, numbers: Sequence[float], remedy: str) -> None:
+        """Check that some numbers are the same in all processes."""
+
+    def first(self, tensors: Sequence[Tensor]) -> None:
+        """Give all processes the values of the first."""
+
+
+ALONE = Alone()
+
+
+class Several(Alone):
+    """Processes of a group, of which this is one.
+
+    Parameters
+    ----------
+    group : torch.distributed.ProcessGroup or None
+        The group; None for all processes.
+    device : torch.device
+        Where tensors are sent from.
+    buffers : bool
+        Whether a step leaves the first process's buffers in all.
+    """
+
+    def __init__(self, group: Any, device: torch.device, *, buffers: bool = True) -> None:
+        self.group, self.device, self.buffers = group, device, buffers
+        self.size = dist.get_world_size(group)
+        self.rank = dist.get_rank(group)
+        self._leaves: list[nn.Parameter] = []  # of the step at hand
+
+    def _table(self, numbers: Sequence[float]) -> Tensor:
+        """Numbers of each process, (size, len(numbers))."""
+        row = torch.tensor([float(x) for x in numbers], dtype=torch.float64, device=self.device)
+        rows = [torch.empty_like(row) for _ in range(self.size)]
+        dist.all_gather(rows, row, group=self.group)
+        return torch.stack(rows).cpu()
+
+    def agreed(self, work: Callable[[], T]) -> T:
+        """Result of work that each process does for itself; what fails in one fails in all."""
+        results, error = _attempt(work)
+        self._settle(error, int(self._table([error is not None]).sum()))
+        return results[0]
+
+    def _settle(self, error: Exception | None, n_failed: int) -> None:
+        if error is not None:
+            raise error
+        if n_failed:
+            raise RuntimeError(
+                f"Got an error in {n_failed} of {self.size} processes, which say what it is; so "
+                "this process takes no step either."
+            )
+
+    def check_same(self, name: str, numbers: Sequence[float], remedy: str) -> None:
+        """Check that some numbers are the same in all processes."""
+        self._check_column(name, self._table(numbers), remedy)
+
+    def _check_column(self, name: str, table: Tensor, remedy: str) -> None:
+        other = (table != table[0]).any(1).nonzero()[:, 0].tolist()
+        if other:
+            raise ValueError(
+                f"Got {name} in process {other[0]} that differ from those of process 0, but "
+                f"expected the same in all {self.size} processes. {remedy}"
+            )
+
+    @contextmanager
+    def over(self, given: Given) -> Iterator[None]:
+        """Within it, all slopes are along the clean gradient that the processes share."""
+        objective, _, clean_batch, parameters, wanted = given
+        self._leaves = [p for p in objective.parameters() if p.requires_grad]
+        everything = {**wanted.clean, **parameters}
+        self.agreed(lambda: _check_hooks(objective))
+        m = len(clean_batch[1])
+        table = self._table([_checksum_of_shapes(objective, everything), m])
+        self._check_column("parameters to train", table[:, :1], "Freeze the same layers in all.")
+        # So scaled, what has been averaged once is not changed by being averaged again: a forward
+        # pass of DistributedDataParallel whose backward never came has it average the next one.
+        share = self.size * m / float(table[:, 1].sum())
+
+        def scaled(loss: Tensor, objective: nn.Module, parameters: Any) -> list[Tensor | None]:
+            return by_backward(share * loss, objective, parameters)
+
+        def clean() -> list[Tensor | None]:
+            with torch.inference_mode(False):
+                loss, found = clean_gradient(objective, clean_batch, everything, scaled)
+            return [*(found.get(name) for name in everything), share * loss.double().cpu()]
+
+        like = [*everything.values(), torch.zeros((), dtype=torch.float64)]
+        *summed, loss = self._summed(clean, like)
+        pairs = zip(everything, summed, strict=True)
+        v = {name: g / self.size for name, g in pairs if g is not None}
+        with sharing(Shared(loss / self.size, v)):
+            yield
+
+    def _summed(self, work: Callable[[], Sequence[Tensor | None]], like: Sequence[Tensor]) -> Any:
+        """Sums of what each process finds; None where none does."""
+        results, error = _attempt(work)
+        found: Sequence[Tensor | None] = results[0] if results else [None] * len(like)
+        has = [error is not None, *(t is not None for t in found)]
+        counts = torch.tensor(has, dtype=torch.int32, device=self.device)
+        dist.all_reduce(counts, group=self.group)
+        n_failed, *known = counts.tolist()
+        self._settle(error, n_failed)
+        parts = [
+            _flat(torch.zeros_like(p) if t is None else dense(t)).to(self.device)
+            for t, p in zip(found, like, strict=True)
+        ]
+        totals: list[Tensor | None] = [None] * len(parts)
+        for chosen, buffer in _by_dtype(parts):
+            dist.all_reduce(buffer, group=self.group)
+            for i, part in zip(chosen, buffer.split([len(parts[i]) for i in chosen]), strict=True):
+                totals[i] = _shaped(part, like[i]) if known[i] else None
+        return totals
+
+    def gathered(self, *columns: Tensor) -> tuple[list[Tensor], slice]:
+        """Numbers of the examples of all processes, and where this one's stand among them."""
+        mine = torch.stack([column.to(self.device, torch.float64) for column in columns], 1)
+        sizes = [int(n) for n in self._table([len(mine)])[:, 0]]
+        padded = mine.new_zeros(max(sizes), len(columns))
+        padded[: len(mine)] = mine
+        found = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(found, padded, group=self.group)
+        whole = torch.cat([rows[:n] for rows, n in zip(found, sizes, strict=True)])
+        start = sum(sizes[: self.rank])
+        pairs = zip(whole.unbind(1), columns, strict=True)
+        return [column.to(like) for column, like in pairs], slice(start, start + len(mine))
+
+    def total(self, number: Tensor) -> Tensor:
+        """Sum of a number over the processes."""
+        return self._table([float(number)]).sum().to(number)
+
+    def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Mean of tensors over the processes."""
+        return [total / self.size for total in self._summed(lambda: tensors, tensors)]
+
+    def backward(self, found: Weighed, weights: Tensor, clean_weight: float) -> None:
+        """Add the gradient of the step, that of all processes, to parameters."""
+        before = [p.grad for p in self._leaves]
+        left: list[Tensor | None] = []
+
+        def work() -> list[Tensor | None]:
+            found.backward(weights, clean_weight / self.size)
+            left.extend(p.grad for p in self._leaves)
+            return left
+
+        for p in self._leaves:
+            p.grad = None
+        try:
+            summed = self._summed(work, self._leaves)
+        finally:
+            for p, grad in zip(self._leaves, before, strict=True):
+                p.grad = grad
+        for p, g, total in zip(self._leaves, left, summed, strict=True):
+            if total is not None:
+                total = total.to_sparse(1) if g is not None and g.is_sparse else total
+                p.grad = total if p.grad is None else p.grad + total
+
+    def end(self, objective: nn.Module) -> None:
+        """Leave all processes the same buffers, as DistributedDataParallel does."""
+        if self.buffers:
+            self.first([*objective.buffers()])
+
+    @torch.no_grad()
+    def first(self, tensors: Sequence[Tensor]) -> None:
+        """Give all processes the values of the first."""
+        source = dist.get_global_rank(self.group or dist.group.WORLD, 0)  # type: ignore[arg-type]
+        parts = [_flat(t.detach()).to(self.device) for t in tensors]
+        for chosen, buffer in _by_dtype(parts):
+            dist.broadcast(buffer, source, group=self.group)
+            for i, part in zip(chosen, buffer.split([len(parts[i]) for i in chosen]), strict=True):
+                tensors[i].data.copy_(_shaped(part, tensors[i]))
+
+
+def _attempt(work: Callable[[], T]) -> tuple[list[T], Exception | None]:
+    """Result of some work, or what it raised."""
+    try:
+        return [work()], None
+    except Exception as error:
+        return [], error
+
+
+def _check_hooks(objective: nn.Module) -> None:
+    """Check that no hook takes one process's gradient for that of the step."""
+    for name, p in objective.named_parameters():
+        if getattr(p, "_post_accumulate_grad_hooks", None):
+            raise ValueError(
+                f"Got a hook on the accumulated gradient of {name}, which would see that of one "
+                "process alone, but expected none with several processes. Take the optimizer's "
+                "step after the backward pass."
+            )
+
+
+def _checksum_of_shapes(objective: nn.Module, wanted: Iterable[str]) -> int:
+    """Number that tells what is trained, for processes to see that they train the same."""
+    named = objective.named_parameters()
+    shapes = [(name, tuple(p.shape), p.dtype) for name, p in named if p.requires_grad]
+    return zlib.crc32(repr((shapes, [*wanted])).encode())
+
+
+def _by_dtype(parts: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
+    """Rows of numbers put behind each other, those of a type in one; which they are."""
+    for dtype in dict.fromkeys(part.dtype for part in parts):
+        chosen = [i for i, part in enumerate(parts) if part.dtype == dtype]
+        yield chosen, torch.cat([parts[i] for i in chosen])
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """Numbers of a tensor in one row, a complex one's as pairs."""
+    real: Tensor = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    return real.reshape(-1)
+
+
+def _shaped(row: Tensor, like: Tensor) -> Tensor:
+    """Tensor of the numbers that `_flat` put into a row."""
+    if like.is_complex():
+        row = torch.view_as_complex(row.clone().view(*like.shape, 2))
+    return row.view(like.shape).to(like.device)
+
+
+def processes_of(module: Any) -> tuple[Any, Alone]:
+    """The bare module, and the processes that share a batch by its DistributedDataParallel."""
+    if not isinstance(module, nn.Module):
+        return module, ALONE  # to be refused with the other arguments
+    if isinstance(module, DistributedDataParallel):
+        bare, size = module.module, dist.get_world_size(module.process_group)
+        _check_whole(bare, size)
+        if size == 1:
+            return bare, ALONE
+        _check_wrapper(module)
+        device = next((p.device for p in bare.parameters()), torch.device("cpu"))
+        return bare, Several(module.process_group, device, buffers=module.broadcast_buffers)
+    alone = not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
+    _check_whole(module, 1)
+    if not alone:
+        warnings.warn(
+            f"Got a bare module in one of {dist.get_world_size()} processes: weights and gradient "
+            "are of this process's batch alone. Give the module in DistributedDataParallel, "
+            "unless that is meant.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return module, ALONE
+
+
+def _check_wrapper(module: DistributedDataParallel) -> None:
+    if module._join_config.enable:
+        raise ValueError(
+            "Got a module within DistributedDataParallel's join(), but expected as many steps in "
+            "each process. Leave it out, and drop the last batches that not all processes have."
+        )
+    if module.mixed_precision is not None:
+        raise ValueError(
+            "Got DistributedDataParallel with mixed_precision, but expected the parameters that "
+            "are trained. Use torch.autocast in the module's forward."
+        )
+
+
+def _check_whole(module: nn.Module, size: int) -> None:
+    """Check that nothing below a module has an understanding of its own with other processes."""
+    for part in module.modules():
+        name = type(part).__name__
+        sharded = any(kind.__name__ in _SHARDED for kind in type(part).__mro__)
+        if sharded or any(hasattr(p, "device_mesh") for p in part._parameters.values()):
+            raise ValueError(
+                f"Got parameters that are shared out among processes ({name}), but expected whole "
+                "ones. Use DistributedDataParallel."
+            )
+        if isinstance(part, DistributedDataParallel):
+            raise ValueError(
+                "Got DistributedDataParallel inside of another module, but expected it around "
+                "the whole: DistributedDataParallel(torch.compile(module)), for instance."
+            )
+        if size > 1 and isinstance(part, nn.SyncBatchNorm):
+            raise ValueError(
+                "Got SyncBatchNorm, by which the examples of all processes interact, but expected "
+                "passes that are each process's own. Use BatchNorm, whose statistics are those "
+                "of a process's share."
+            )
