@@ -38,7 +38,7 @@ _SHARDED = ("FullyShardedDataParallel", "FSDPModule", "DeepSpeedEngine", "Pipeli
 class Alone:
     """A process that has all of the batch."""
 
-    size = 1
+    size, rank = 1, 0
 
     def agreed(self, work: Callable[[], T]) -> T:
         """Result of work that each process does for itself; what fails in one fails in all."""
@@ -176,7 +176,7 @@ class Several(Alone):
         totals: list[Tensor | None] = [None] * len(parts)
         for chosen, buffer in _by_dtype(parts):
             dist.all_reduce(buffer, group=self.group)
-            for i, part in zip(chosen, buffer.split([len(parts[i]) for i in chosen]), strict=True):
+            for i, part in _split(buffer, chosen, parts):
                 totals[i] = _shaped(part, like[i]) if known[i] else None
         return totals
 
@@ -235,7 +235,7 @@ class Several(Alone):
         parts = [_flat(t.detach()).to(self.device) for t in tensors]
         for chosen, buffer in _by_dtype(parts):
             dist.broadcast(buffer, source, group=self.group)
-            for i, part in zip(chosen, buffer.split([len(parts[i]) for i in chosen]), strict=True):
+            for i, part in _split(buffer, chosen, parts):
                 tensors[i].data.copy_(_shaped(part, tensors[i]))
 
 
@@ -270,6 +270,13 @@ def _by_dtype(parts: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
     for dtype in dict.fromkeys(part.dtype for part in parts):
         chosen = [i for i, part in enumerate(parts) if part.dtype == dtype]
         yield chosen, torch.cat([parts[i] for i in chosen])
+
+
+def _split(
+    buffer: Tensor, chosen: Sequence[int], parts: Sequence[Tensor]
+) -> Iterator[tuple[int, Tensor]]:
+    """Rows of numbers again, from what `_by_dtype` made of them."""
+    return zip(chosen, torch.split(buffer, [len(parts[i]) for i in chosen]), strict=True)
 
 
 def _flat(tensor: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
+from .accelerated import check_bases, device_of
 from .averaging import Averaging
 from .checks import check_copyable, check_parameters
 from .epoch_log import check_trained
@@ -155,10 +156,11 @@ class Fitting(Averaging):
 
     @contextmanager
     def _fitting(self, *, keep: bool) -> Iterator[None]:
+        check_bases(self)
         check_parameters(self)
         resume = getattr(self, "generator_states_", None) if keep else None
         with rollback(self, keep=keep):
-            with seeded(self.random_state, str(self.device), resume) as states:
+            with seeded(self.random_state, device_of(self), resume) as states:
                 for name in RECORDED:
                     self.__dict__.pop(name, None)
                 if not keep:
@@ -310,7 +312,7 @@ class Fitting(Averaging):
         """Initialize all components; see :meth:`skorch.NeuralNet.initialize`."""
         if self._fit is not None:
             return super().initialize()
-        with seeded(self.random_state, str(self.device), None) as states:
+        with seeded(self.random_state, device_of(self), None) as states:
             super().initialize()
         self.generator_states_ = states
         return self
@@ -319,7 +321,7 @@ class Fitting(Averaging):
         """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""
         if not self.initialized_ or self._fit is not None:
             return super().set_params(**kwargs)
-        with seeded(self.random_state, str(self.device), None):  # the module may be made anew
+        with seeded(self.random_state, device_of(self), None):  # the module may be made anew
             return super().set_params(**kwargs)
 
     def initialize_module(self, *args: Any, **kwargs: Any) -> Any:

@@ -20,6 +20,7 @@ from ..data.batches import (
 from ..data.rows import as_rows, batch_loader, encoded
 from ..nested import leaves, map_leaves
 from ..targets.targets import Targets
+from .accelerated import prepared
 from .fit_state import Fit
 from .net import Net
 
@@ -50,12 +51,12 @@ class Iterating(Net):
                 loader.collate_fn = CollateNumbered(loader.collate_fn)
         else:
             coded, positions = encoded(dataset, self.targets_.encode_item), None
-            loader = super().get_iterator(coded, training)
+            loader = prepared(self, super().get_iterator(coded, training))
             if fit.weight is None:
                 return UnknownRows(loader, "iterator_train")
         if positions is None and fit.weight is not None:
             refuse_weights()
-        return Batches(loader, positions, fit.weight)
+        return Batches(prepared(self, loader), positions, fit.weight)
 
     def _other_loader(self, dataset: Any, training: bool) -> Any:
         """Loader of what is not trained on: validation, prediction, a callback's own."""
@@ -66,7 +67,7 @@ class Iterating(Net):
             dataset, prefix, targets.encode_checked if fitting else targets.placeholder
         )
         if rows is not None:
-            return Batches(self._row_loader(rows, prefix), None)
+            return Batches(prepared(self, self._row_loader(rows, prefix)), None)
         return super().get_iterator(
             encoded(dataset, targets.encode_item) if fitting else dataset, training
         )

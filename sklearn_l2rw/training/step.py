@@ -20,6 +20,16 @@ from ..meta_gradient.gradients import at_output, before_sigmoid, before_softmax
 from ..meta_gradient.state import no_trace, perturbed
 from ..nested import copied
 from ..targets.targets import Targets
+from .accelerated import (
+    Accelerated,
+    accelerator_of,
+    check_clean,
+    clean_batch_size,
+    device_of,
+    is_skorchs,
+    join,
+    same_place,
+)
 from .averaging import Averaging
 from .checks import check_callbacks
 from .epoch_log import EpochLog, check_losses
@@ -32,7 +42,7 @@ _WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _COUNTS = 0.01  # of what the mean example counts
 
 
-class Stepping(Averaging):
+class Stepping(Averaging, Accelerated):
     """Training steps on weighted losses."""
 
     _fit: Fit | None
@@ -60,9 +70,29 @@ class Stepping(Averaging):
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
         super().on_grad_computed(net, named_parameters, **kwargs)
+        self._check_weighed()
         clips = self._fit is not None and not self._fit.clips_itself
         if self.max_grad_norm is not None and clips:
             clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
+
+    def _check_weighed(self) -> None:
+        """Check that the gradient is on weighted losses, before a step is taken along it."""
+        fit = self._fit
+        if fit is None or (fit.reweighting is not None and fit.reweighting.last is not None):
+            return
+        mro = type(self).__mro__
+        before = [kind for kind in mro[: mro.index(Stepping)] if not is_skorchs(kind)]
+        said = [
+            f"{kind.__name__}.{name}"
+            for kind in before
+            for name in ("train_step", "train_step_single")
+            if vars(kind).get(name, Stepping.train_step_single) is not Stepping.train_step_single
+        ]
+        raise TypeError(
+            f"Got a training step without learned weights, by {' or '.join(said) or 'a callback'}, "
+            "but expected one that calls super().train_step_single, or a class that stands "
+            "behind L2RWMixin among the bases."
+        )
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
         """Make the state of the method, now that callbacks have had their say about the net."""
@@ -75,7 +105,9 @@ class Stepping(Averaging):
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(objective, clean, fit_params)
             chooser = self._chooser = Chooser(self.meta_gradient)
-        return Reweighting(objective, clean, chooser, self.meta_parameters, self._link())
+        return Reweighting(
+            objective, clean, chooser, self.meta_parameters, self._link(), fit.processes
+        )
 
     def _link(self) -> Link:
         """From the gradient at the module's output to that at its logits, if it has some."""
@@ -85,19 +117,19 @@ class Stepping(Averaging):
 
     def _clean_batches(self, fit: Fit) -> CleanBatches:
         """Take the clean set as rows, or as a data set whose targets are codes."""
-        clean = fit.clean
-        dataset = clean.X if clean.in_dataset else self.get_dataset(clean.X, clean.y)
+        examples = fit.clean
+        dataset = examples.X if examples.in_dataset else self.get_dataset(examples.X, examples.y)
         source = as_rows(dataset, self.targets_.encode)
         if source is None:
             source = encoded(dataset, self.targets_.encode_item)
-        size = self.clean_batch_size
-        if size is None:
-            size = self.get_params_for("iterator_train").get("batch_size", self.batch_size)
-        size = len(dataset) if size in (None, -1) else int(size)
         # partial_fit goes on drawing where the last fit stopped
         position = getattr(self, "clean_position_", None) or Position.start(torch.initial_seed())
+        position = same_place(position, fit.processes)
         weight = None if fit.clean_weight is None else torch.as_tensor(fit.clean_weight)
-        return CleanBatches(source, size, self.device, position, weight)
+        check_clean(source, examples.targets, weight, fit.processes)
+        size, part = clean_batch_size(self, len(dataset), fit.processes)
+        device = self.device if accelerator_of(self) is None else device_of(self)
+        return CleanBatches(source, size, device, position, weight, part)
 
     def _check_output(self, objective: NetObjective, clean: CleanBatches, fit_params: Any) -> None:
         """Look at what the module returns for a clean batch, before the first step."""
@@ -129,6 +161,7 @@ class Stepping(Averaging):
         """Begin to watch the health of training."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         fit = self._fit or self._needs_fit("on_train_begin")
+        fit.processes = join(self)
         fit.health = HealthCheck(self.history)
         check_callbacks(self)
         callbacks = (callback for _, callback in self.callbacks_)
@@ -145,10 +178,15 @@ class Stepping(Averaging):
         """Keep what a step leaves."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
         fit = self._fit
-        if fit is None or fit.log is None or not training or "weights" not in kwargs:
+        if fit is None or fit.log is None or not training:
+            return
+        self._check_weighed()
+        if fit.reweighting is None or "weights" not in kwargs:
             return
         batch = batch if isinstance(batch, Batch) else Batch(*batch)
-        fit.log.add(batch, kwargs, self._lr(), self.history)
+        batch, step = fit.reweighting.whole(batch, kwargs)
+        self.history.record_batch("train_batch_size", len(step["weights"]))
+        fit.log.add(batch, step, self._lr(), self.history)
         if batch.rows is None:  # weights whose rows are not known are no record
             fit.record = None
 
