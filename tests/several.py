@@ -25,7 +25,13 @@ _PRELOADED = ["sklearn_l2rw", "torch._dynamo", "tests.several"]  # what DDP impo
 def _run(function: Callable[..., Any], folder: Path, rank: int, arguments: Any) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": N, "LOCAL_WORLD_SIZE": N}
+    names = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": N,
+        "LOCAL_WORLD_SIZE": N,
+        "OMP_NUM_THREADS": 1,
+    }
     os.environ.update({name: str(value) for name, value in names.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="1")  # asked for, and not used
     dist.init_process_group(

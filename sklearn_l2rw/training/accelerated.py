@@ -18,6 +18,7 @@ from ..data.clean_batches import Position
 from ..data.rows import Rows
 from ..meta_gradient.processes import ALONE, Alone, Several
 from ..nested import leaves
+from .fit_state import Fit
 from .net import Net
 
 _DISTRIBUTED = {"NO", "MULTI_CPU", "MULTI_GPU", "MULTI_NPU", "MULTI_XPU", "MULTI_HPU", "MULTI_MLU"}
@@ -73,6 +74,7 @@ def check_accelerator(accelerator: Any) -> None:
             str(getattr(accelerator.distributed_type, "value", "NO")) not in _DISTRIBUTED
         ),
         "even_batches=False": accelerator.num_processes > 1 and not accelerator.even_batches,
+        "dispatch_batches=True": bool(accelerator.dispatch_batches),
     }
     wrong = [name for name, holds in found.items() if holds]
     if wrong:
@@ -80,8 +82,8 @@ def check_accelerator(accelerator: Any) -> None:
             f"Got an accelerator with {' and '.join(wrong)}, but expected no loss scaling "
             "(mixed_precision 'no' or 'bf16'), steps of one batch each "
             "(gradient_accumulation_steps=1; use a larger batch_size), whole parameters in each "
-            "process (no FSDP, DeepSpeed, Megatron), and as many steps in each "
-            "(even_batches=True)."
+            "process (no FSDP, DeepSpeed, Megatron), as many steps in each (even_batches=True), "
+            "and batches that each process reads for itself (dispatch_batches=None)."
         )
 
 
@@ -108,6 +110,7 @@ def join(net: Any) -> Alone:
 class Accelerated(Net):
     """Takes the place of what skorch's AccelerateMixin does to modules and steps."""
 
+    _fit: Fit | None
     accelerator: Any
     _wrapped_with_accelerator: bool
 
@@ -137,6 +140,12 @@ class Accelerated(Net):
                     setattr(self, f"{name}_", self.accelerator.prepare(optimizer))
         self._wrapped_with_accelerator = True
         return self
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> Any:
+        """Loss of all processes, by which callbacks in all of them stop at the same epoch."""
+        step = super().validation_step(batch, **fit_params)
+        processes = ALONE if self._fit is None else self._fit.processes
+        return {**step, "loss": processes.mean([step["loss"].detach()])[0]}
 
 
 def same_place(position: Position, processes: Alone) -> Position:

@@ -150,7 +150,7 @@ def _wrong_in_second(*, everywhere: bool = False) -> Any:
 @pytest.mark.slow
 def test_a_process_of_wrong_labels_alone() -> None:
     """Its examples have no weight, and it takes the other's step; if none has, the clean one."""
-    cases = [(_wrong_in_second(everywhere=all_), True, {}) for all_ in (False, True)]
+    cases: Any = [(_wrong_in_second(everywhere=all_), True, {}) for all_ in (False, True)]
     found = in_two(each, _linear, cases)
     assert float(found[0][0][0].sum()) == pytest.approx(1)
     assert float(found[1][0][0].sum()) == 0
@@ -331,7 +331,8 @@ def _errors(rank: int) -> dict[str, Any]:
     next(module.parameters()).requires_grad_(rank == 0)
     fails("frozen", model)
     next(module.parameters()).requires_grad_(True)
-    handle = next(module.parameters()).register_post_accumulate_grad_hook(lambda p: None)
+    hooked: Any = next(module.parameters())
+    handle = hooked.register_post_accumulate_grad_hook(lambda p: None)
     fails("hooked", model)
     handle.remove()
     with error_of() as texts:
