@@ -151,6 +151,6 @@ def reweighted_backward(
     with torch.inference_mode(False), torch.enable_grad():
         with processes.over(given):
             found = processes.agreed(weighed)
-        weights, total = descend(found, None, parts, processes)
+            weights, total = descend(found, None, parts, processes)
         processes.end(given.objective)
     return ReweightedStep(total, weights, found.losses.detach(), found.clean_loss, found.output)

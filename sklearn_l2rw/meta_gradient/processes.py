@@ -28,7 +28,8 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from .algorithm import Weighed
-from .gradients import Shared, by_backward, clean_gradient, dense, sharing
+from .gradients import NOTHING, Shared, by_backward, clean_gradient, dense, sharing
+from .graph import inputs_first
 from .trial import Given
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Alone:
 
     @contextmanager
     def over(self, given: Given) -> Iterator[None]:
-        """Within it, all slopes are along the clean gradient that the processes share."""
+        """Within it a step is taken, along the clean gradient that the processes share."""
         yield
 
     def gathered(self, *columns: Tensor) -> tuple[list[Tensor], slice]:
@@ -133,7 +134,7 @@ class Several(Alone):
 
     @contextmanager
     def over(self, given: Given) -> Iterator[None]:
-        """Within it, all slopes are along the clean gradient that the processes share."""
+        """Within it a step is taken, along the clean gradient that the processes share."""
         objective, _, clean_batch, parameters, wanted = given
         self._leaves = [p for p in objective.parameters() if p.requires_grad]
         everything = {**wanted.clean, **parameters}
@@ -141,15 +142,13 @@ class Several(Alone):
         m = len(clean_batch[1])
         table = self._table([_checksum_of_shapes(objective, everything), m])
         self._check_column("parameters to train", table[:, :1], "Freeze the same layers in all.")
-        # So scaled, what has been averaged once is not changed by being averaged again: a forward
-        # pass of DistributedDataParallel whose backward never came has it average the next one.
         share = self.size * m / float(table[:, 1].sum())
 
         def scaled(loss: Tensor, objective: nn.Module, parameters: Any) -> list[Tensor | None]:
             return by_backward(share * loss, objective, parameters)
 
         def clean() -> list[Tensor | None]:
-            with torch.inference_mode(False):
+            with torch.inference_mode(False), sharing(NOTHING):
                 loss, found = clean_gradient(objective, clean_batch, everything, scaled)
             return [*(found.get(name) for name in everything), share * loss.double().cpu()]
 
@@ -207,6 +206,7 @@ class Several(Alone):
         left: list[Tensor | None] = []
 
         def work() -> list[Tensor | None]:
+            self._check_leaves(found.losses)
             found.backward(weights, clean_weight / self.size)
             left.extend(p.grad for p in self._leaves)
             return left
@@ -222,6 +222,17 @@ class Several(Alone):
             if total is not None:
                 total = total.to_sparse(1) if g is not None and g.is_sparse else total
                 p.grad = total if p.grad is None else p.grad + total
+
+    def _check_leaves(self, losses: Tensor) -> None:
+        """Check that the gradients of all that is trained are summed."""
+        known = {id(p) for p in self._leaves}
+        nodes = [] if losses.grad_fn is None else inputs_first(losses.grad_fn)
+        if any(hasattr(n, "variable") and id(n.variable) not in known for n in nodes):
+            raise ValueError(
+                "Got losses that depend on a tensor to train that is not the module's, nor the "
+                "loss's if that is a module, so that processes would not share its gradient. "
+                "Make it a parameter of one of them."
+            )
 
     def end(self, objective: nn.Module) -> None:
         """Leave all processes the same buffers, as DistributedDataParallel does."""

@@ -158,11 +158,11 @@ class Reweighting:
             whole = self.meta_parameters is None
             trained = parameters if whole else self.objective.trainable()
         wanted = Wanted(trained, self.link if parts.scale_slopes else None)
+        counts = batch.weight if isinstance(batch, Batch) else None
         given = Given(self.objective, pair, clean_pair, parameters, wanted)
         with self.processes.over(given):
             found = self.processes.agreed(lambda: check_norms(self.chooser(*given), parts))
-        counts = batch.weight if isinstance(batch, Batch) else None
-        weights, loss = descend(found, counts, parts, self.processes)
+            weights, loss = descend(found, counts, parts, self.processes)
         self.processes.end(self.objective)
         return {
             "loss": loss,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
 
 from sklearn_l2rw import example_weights, reweighted_backward
 from sklearn_l2rw.meta_gradient.processes import ALONE, processes_of
@@ -215,24 +216,24 @@ def _expected() -> Result:
     batch, clean = batches(0)
     module = mlp()
     step = reweighted_backward(module, CROSS_ENTROPY, batch, clean)
-    return step.loss, step.clean_loss, gradients(module)
+    found = step.loss, step.clean_loss, gradients(module)
+    module.zero_grad()
+    weights = example_weights(module, CROSS_ENTROPY, batch, clean)
+    (weights * CROSS_ENTROPY(module(batch[0]), batch[1])).sum().backward()
+    return *found, gradients(module)
 
 
 def _after_a_forward(rank: int) -> Result:
-    module = DistributedDataParallel(mlp())
+    module = DistributedDataParallel(mlp(), gradient_as_bucket_view=True)
     batch, clean = (share(both, rank, cut) for both, cut in zip(batches(0), (CUT, 2), strict=True))
     module(batch[0])  # and no backward
     step = reweighted_backward(module, CROSS_ENTROPY, batch, clean)
     found = step.loss, step.clean_loss, gradients(module)
     module.zero_grad()  # it trains on as before
-    module(batch[0]).sum().backward()
-    local = mlp()
-    local(batches(0)[0][0]).sum().backward()
-    for p, q in zip(module.parameters(), local.parameters(), strict=True):
-        assert p.grad is not None
-        assert q.grad is not None
-        same(2 * p.grad, q.grad)
-    return found
+    losses = CROSS_ENTROPY(module(batch[0]), batch[1])  # before the weights, which have trials
+    weights = example_weights(module, CROSS_ENTROPY, batch, clean, meta_gradient="forward")
+    (2 * weights * losses).sum().backward()
+    return *found, gradients(module)
 
 
 def _with_comm_hook(rank: int) -> int:
@@ -298,6 +299,8 @@ def test_errors_end_the_step_in_all_processes() -> None:
         "inside": "around the whole",
         "join": "join()",
         "merged": "several processes share",
+        "reentrant": "use_reentrant=False",
+        "outside": "Make it a parameter",
         "bare": "UserWarning: Got a bare module in one of 2 processes",
     }.items():
         assert text in first[name]
@@ -309,6 +312,16 @@ def _second_fails(output: Tensor, y: Tensor) -> Tensor:
     if dist.get_rank() == 1:
         raise ZeroDivisionError("of the second")
     return torch.as_tensor(CROSS_ENTROPY(output, y))
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4).double(), mlp()
+
+    def forward(self, X: Tensor) -> Tensor:
+        hidden = checkpoint(self.first, X.requires_grad_(), use_reentrant=True)
+        return torch.as_tensor(self.second(hidden))
 
 
 def _errors(rank: int) -> dict[str, Any]:
@@ -341,6 +354,9 @@ def _errors(rank: int) -> dict[str, Any]:
     synchronized = DistributedDataParallel(nn.Sequential(mlp(), nn.BatchNorm1d(3)))
     synchronized.module[1] = nn.SyncBatchNorm(3)  # on a CPU they are not taken together
     fails("sync", synchronized)
+    fails("reentrant", DistributedDataParallel(Checkpointed()))
+    scale = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    fails("outside", model, lambda output, y: CROSS_ENTROPY(output * scale, y))
     fails("inside", nn.Sequential(model))
     fails("bare", module)
     found["left"] = [sum(p.grad is not None for p in module.parameters())] * 2
