@@ -70,29 +70,31 @@ class Stepping(Averaging, Accelerated):
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        self._check_weighed()
+        self._check_weighed("train_step_single")
         clips = self._fit is not None and not self._fit.clips_itself
         if self.max_grad_norm is not None and clips:
             clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
 
-    def _check_weighed(self) -> None:
-        """Check that the gradient is on weighted losses, before a step is taken along it."""
+    def _check_weighed(self, name: str) -> None:
+        """Check that other classes, if they override a method, have let this one's step be taken.
+
+        A subclass of ours may take a step as it likes; a mixin that does not know of us may not.
+        """
         fit = self._fit
         if fit is None or (fit.reweighting is not None and fit.reweighting.last is not None):
             return
-        mro = type(self).__mro__
+        mro, ours = type(self).__mro__, getattr(Stepping, name, None)
         before = [kind for kind in mro[: mro.index(Stepping)] if not is_skorchs(kind)]
-        said = [
-            f"{kind.__name__}.{name}"
-            for kind in before
-            for name in ("train_step", "train_step_single")
-            if vars(kind).get(name, Stepping.train_step_single) is not Stepping.train_step_single
-        ]
-        raise TypeError(
-            f"Got a training step without learned weights, by {' or '.join(said) or 'a callback'}, "
-            "but expected one that calls super().train_step_single, or a class that stands "
-            "behind L2RWMixin among the bases."
-        )
+        if name == "train_step":
+            before = [kind for kind in before if not issubclass(kind, Stepping)]
+        kinds = [kind for kind in before if vars(kind).get(name, ours) is not ours]
+        if kinds:
+            raise TypeError(
+                "Got a training step without learned weights, by "
+                f"{' or '.join(f'{kind.__name__}.{name}' for kind in kinds)}, but expected one "
+                f"that calls super().{name}, or a class that stands behind L2RWMixin among the "
+                "bases."
+            )
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
         """Make the state of the method, now that callbacks have had their say about the net."""
@@ -180,7 +182,7 @@ class Stepping(Averaging, Accelerated):
         fit = self._fit
         if fit is None or fit.log is None or not training:
             return
-        self._check_weighed()
+        self._check_weighed("train_step")
         if fit.reweighting is None or "weights" not in kwargs:
             return
         batch = batch if isinstance(batch, Batch) else Batch(*batch)
