@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from skorch import NeuralNet
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
@@ -173,18 +174,20 @@ def check_clean(source: Any, targets: Any, weight: Tensor | None, processes: Alo
 def clean_batch_size(net: Any, n: int, processes: Alone) -> tuple[int, tuple[int, int]]:
     """Number of clean examples in a step, and this process's part of them.
 
-    A clean batch that is no larger than a process's batch is the whole of each process's, since
-    a small part is a poor basis for the statistics of BatchNorm, or none.
+    Each has its share, unless there are too few. With BatchNorm a clean batch that is no larger
+    than a process's batch is the whole of each process's: of few examples, statistics are poor.
     """
     of_loader = net.get_params_for("iterator_train").get("batch_size", net.batch_size)
     batch = n if of_loader in (None, -1) else int(of_loader)
-    if processes.size == 1:
+    k = processes.size
+    if k == 1:
         return net.clean_batch_size or batch, (0, 1)
-    split = bool(net.accelerator.split_batches)
-    of_step, of_one = (batch, batch // processes.size) if split else (batch * processes.size, batch)
+    of_step, of_one = (batch, batch // k) if net.accelerator.split_batches else (batch * k, batch)
     size = min(net.clean_batch_size or of_step, n)
-    whole = size <= of_one or size < 2 * processes.size
-    return size, (0, 1) if whole else (processes.rank, processes.size)
+    layers = [layer for name in net._modules for layer in getattr(net, f"{name}_").modules()]
+    normalizes = any(isinstance(layer, _BatchNorm) for layer in layers)
+    whole = size < k or (normalizes and (size <= of_one or size < 2 * k))
+    return size, (0, 1) if whole else (processes.rank, k)
 
 
 def _checksum(parts: Any) -> int:

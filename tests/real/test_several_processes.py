@@ -43,7 +43,7 @@ def needs(*packages: str) -> None:
 
 def block_with(word: str) -> str:
     """The one loop of the page in which a word occurs."""
-    (found,) = (block for block in BLOCKS if word in block)
+    (found,) = (str(block) for block in BLOCKS if word in block)
     return found
 
 
@@ -156,7 +156,9 @@ def lightning(rank: int | None) -> Any:
     given["reweighted_backward"] = importlib.import_module("sklearn_l2rw").reweighted_backward
     exec(block_with("LightningModule"), given)
 
-    class Net(given["Reweighted"]):  # type: ignore[misc]
+    base: Any = given["Reweighted"]
+
+    class Net(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.net = given["model"]

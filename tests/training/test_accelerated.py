@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
 
 from sklearn_l2rw import L2RWClassifier, L2RWMixin
+from sklearn_l2rw.meta_gradient.processes import Alone
+from sklearn_l2rw.training.accelerated import clean_batch_size
 from tests.several import error_of, in_two
 from tests.small import MLP, blobs, same_state, state_of
 
@@ -305,6 +308,31 @@ def test_two_processes_are_as_one() -> None:
         ):  # fmt: skip
             for one in each:
                 same(one, expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, (8, (1, 2))),  # a clean set of 8; two processes of 6
+        ({"clean_batch_size": 7}, (7, (1, 2))),
+        ({"clean_batch_size": 1}, (1, (0, 1))),
+        ({"batch_size": 3}, (6, (1, 2))),
+        ({"batch_size": -1, "module__batch_norm": True}, (8, (0, 1))),
+        ({"module__batch_norm": True, "clean_batch_size": 6}, (6, (0, 1))),
+        ({"module__batch_norm": True}, (8, (1, 2))),
+        ({"module__batch_norm": True, "batch_size": 1}, (2, (0, 1))),
+    ],
+)
+def test_share_of_the_clean_batch(settings: Any, expected: Any) -> None:
+    class Two(Alone):
+        size, rank = 2, 1
+
+    net = make(**{"batch_size": 6, **settings}).initialize()
+    net.accelerator = SimpleNamespace(split_batches=False)
+    assert clean_batch_size(net, 8, Two()) == expected
+    net.accelerator.split_batches = True
+    if settings == {"batch_size": 3}:
+        assert clean_batch_size(net, 8, Two())[0] == 3
 
 
 def _shuffled(rank: int) -> list[Any]:
