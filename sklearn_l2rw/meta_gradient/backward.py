@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .algorithm import Wanted, Weighed
-from .composed import Parts, check_norms, check_parts, descend
+from .composed import Parts, check_parts, take_step
 from .generators import GENERATORS
 from .gradients import at_output
 from .parameters import MetaParameters, trainable
@@ -144,13 +144,10 @@ def reweighted_backward(
     given = given._replace(wanted=Wanted(everything, link))
     chooser = chooser_of(bare, meta_gradient)
 
-    def weighed() -> Weighed:
+    def weigh() -> Weighed:
         with GENERATORS if chooser.streams else nullcontext():
-            return check_norms(check_finite(chooser(*given)), parts)
+            return check_finite(chooser(*given))
 
     with torch.inference_mode(False), torch.enable_grad():
-        with processes.over(given):
-            found = processes.agreed(weighed)
-            weights, total = descend(found, None, parts, processes)
-        processes.end(given.objective)
+        found, weights, total = take_step(given, weigh, None, parts, processes)
     return ReweightedStep(total, weights, found.losses.detach(), found.clean_loss, found.output)

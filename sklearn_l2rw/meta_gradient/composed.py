@@ -18,6 +18,8 @@ computes to weigh the examples,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ from torch import Tensor
 
 from .algorithm import Weighed, normalize
 from .processes import ALONE, Alone
+from .trial import Given
 
 
 class Parts(NamedTuple):
@@ -78,25 +81,48 @@ def check_norms(found: Weighed, parts: Parts) -> Weighed:
     return found
 
 
+def take_step(
+    given: Given,
+    weigh: Callable[[], Weighed],
+    counts: Tensor | None,
+    parts: Parts,
+    processes: Alone = ALONE,
+) -> tuple[Weighed, Tensor, Tensor]:
+    """What `weigh` finds of a batch, its weights, and the loss that the step is on (`descend`).
+
+    Of several `processes`, gradient and loss are those of the whole step, and the weights those
+    of this process's examples.
+    """
+    if processes.size == 1:
+        found = weigh()
+        return found, *descend(found, counts, parts)
+    with processes.over(given):
+        found = processes.agreed(lambda: check_norms(weigh(), parts))
+        weights, loss = descend(found, counts, parts, processes)
+        processes.end(given.objective)
+    return found, weights, loss
+
+
 def descend(
     found: Weighed, counts: Tensor | None, parts: Parts, processes: Alone = ALONE
 ) -> tuple[Tensor, Tensor]:
     """Weights of a batch, and the loss that the step is on; its gradient is added to ``.grad``.
 
     `counts` (n,), if there are any, are what each example counts: they multiply its loss and
-    with it its slope. Of several `processes`, loss and gradient are those of the whole step, and
-    the weights those of this process's examples.
+    with it its slope.
     """
     slopes = found.slopes if counts is None else counts.to(found.slopes) * found.slopes
     norms = check_norms(found, parts).norms if parts.scale_slopes else None
-    if norms is None:
-        (slopes,), mine = processes.gathered(slopes)
-    else:
-        (slopes, norms), mine = processes.gathered(slopes, norms)
-        slopes = over_norms(slopes, norms)
+    columns = [slopes] if norms is None else [slopes, norms]
+    mine, backward = slice(None), found.backward
+    if processes.size > 1:
+        columns, mine = processes.gathered(*columns)
+        backward = partial(processes.backward, found)
+    slopes = columns[0] if norms is None else over_norms(*columns)
     weights = normalize(slopes)[mine]
-    processes.backward(found, weights, parts.clean_loss_weight)
-    loss = processes.total((weights * found.losses.detach()).sum())
+    backward(weights, parts.clean_loss_weight)
+    loss = (weights * found.losses.detach()).sum()
+    loss = loss if processes.size == 1 else processes.total(loss)
     if parts.clean_loss_weight:
         loss = loss + parts.clean_loss_weight * found.clean_loss
     return weights, loss

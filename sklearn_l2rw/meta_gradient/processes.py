@@ -52,7 +52,7 @@ class Alone:
 
     def gathered(self, *columns: Tensor) -> tuple[list[Tensor], slice]:
         """Numbers of the examples of all processes, and where this one's stand among them."""
-        return [*columns], slice(None)
+        return [*columns], slice(0, len(columns[0]))
 
     def total(self, number: Tensor) -> Tensor:
         """Sum of a number over the processes."""

@@ -32,7 +32,7 @@ def is_skorchs(owner: type) -> bool:
 
 def accelerator_of(net: Any) -> Any:
     """Accelerator of a net with skorch's AccelerateMixin; None of any other."""
-    return net.accelerator if any(map(is_skorchs, type(net).__mro__)) else None
+    return net.accelerator if net._is_accelerated else None
 
 
 def device_of(net: Any) -> torch.device:
@@ -45,23 +45,6 @@ def device_of(net: Any) -> torch.device:
     module = getattr(net, "module_", net.module)
     parameters = module.parameters() if isinstance(module, nn.Module) else iter(())
     return next((p.device for p in parameters), torch.device("cpu"))
-
-
-def prepared(net: Any, loader: Any) -> Any:
-    """Loader of this process's share of the batches."""
-    accelerator = accelerator_of(net)
-    return loader if accelerator is None else accelerator.prepare(loader)
-
-
-def check_bases(net: Any) -> None:
-    """Check that skorch's AccelerateMixin, if it is a base of the net's class, is heard."""
-    mro = type(net).__mro__
-    if any(map(is_skorchs, mro[mro.index(NeuralNet) :])):
-        raise TypeError(
-            f"Got {type(net).__name__} with AccelerateMixin behind the net among its bases, where "
-            "it does nothing, but expected it before: class Net(AccelerateMixin, L2RWClassifier), "
-            "for instance."
-        )
 
 
 def check_accelerator(accelerator: Any) -> None:
@@ -112,14 +95,23 @@ class Accelerated(Net):
     """Takes the place of what skorch's AccelerateMixin does to modules and steps."""
 
     _fit: Fit | None
-    accelerator: Any
+    _is_accelerated = False
     _wrapped_with_accelerator: bool
+    accelerator: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Put our methods first where AccelerateMixin goes before, which calls no super's."""
         super().__init_subclass__(**kwargs)
+        mro = cls.__mro__
+        if NeuralNet in mro and any(map(is_skorchs, mro[mro.index(NeuralNet) :])):
+            raise TypeError(
+                f"Got {cls.__name__} with AccelerateMixin behind the net among its bases, where it "
+                "does nothing, but expected it before: class Net(AccelerateMixin, L2RWClassifier), "
+                "for instance."
+            )
+        cls._is_accelerated = any(map(is_skorchs, mro))
         for name in ("train_step_single", "_initialize_accelerator"):
-            owners = [kind for kind in cls.__mro__ if name in vars(kind)]
+            owners = [kind for kind in mro if name in vars(kind)]
             if owners and is_skorchs(owners[0]):
                 setattr(cls, name, vars(owners[1])[name])
 

@@ -32,7 +32,7 @@ from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
-from .accelerated import check_bases, device_of
+from .accelerated import device_of
 from .averaging import Averaging
 from .checks import check_copyable, check_parameters
 from .epoch_log import check_trained
@@ -156,7 +156,6 @@ class Fitting(Averaging):
 
     @contextmanager
     def _fitting(self, *, keep: bool) -> Iterator[None]:
-        check_bases(self)
         check_parameters(self)
         resume = getattr(self, "generator_states_", None) if keep else None
         with rollback(self, keep=keep):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..data.batches import Batch
 from ..data.clean_batches import CleanBatches
 from ..meta_gradient.algorithm import Link, Wanted
 from ..meta_gradient.choice import Chooser
-from ..meta_gradient.composed import Parts, check_norms, descend
+from ..meta_gradient.composed import Parts, take_step
 from ..meta_gradient.objective import per_example
 from ..meta_gradient.parameters import select_parameters
 from ..meta_gradient.processes import Alone
@@ -160,10 +161,8 @@ class Reweighting:
         wanted = Wanted(trained, self.link if parts.scale_slopes else None)
         counts = batch.weight if isinstance(batch, Batch) else None
         given = Given(self.objective, pair, clean_pair, parameters, wanted)
-        with self.processes.over(given):
-            found = self.processes.agreed(lambda: check_norms(self.chooser(*given), parts))
-            weights, loss = descend(found, counts, parts, self.processes)
-        self.processes.end(self.objective)
+        weigh = partial(self.chooser, *given)
+        found, weights, loss = take_step(given, weigh, counts, parts, self.processes)
         return {
             "loss": loss,
             "y_pred": found.output,
@@ -174,8 +173,6 @@ class Reweighting:
 
     def whole(self, batch: Batch, step: Mapping[str, Any]) -> tuple[Batch, Mapping[str, Any]]:
         """Batch and step of all processes, as far as they are kept: no inputs, no outputs."""
-        if self.processes.size == 1:
-            return batch, step
         w, u = step["weights"], step["slopes"]
         known = batch.rows is not None
         rows = torch.as_tensor(batch.rows) if known else torch.full((len(w),), -1)

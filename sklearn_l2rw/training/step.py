@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -186,8 +187,10 @@ class Stepping(Averaging, Accelerated):
         if fit.reweighting is None or "weights" not in kwargs:
             return
         batch = batch if isinstance(batch, Batch) else Batch(*batch)
-        batch, step = fit.reweighting.whole(batch, kwargs)
-        self.history.record_batch("train_batch_size", len(step["weights"]))
+        step: Mapping[str, Any] = kwargs
+        if fit.processes.size > 1:
+            batch, step = fit.reweighting.whole(batch, step)
+            self.history.record_batch("train_batch_size", len(step["weights"]))
         fit.log.add(batch, step, self._lr(), self.history)
         if batch.rows is None:  # weights whose rows are not known are no record
             fit.record = None

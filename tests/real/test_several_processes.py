@@ -158,7 +158,7 @@ def lightning(rank: int | None) -> Any:
 
     base: Any = given["Reweighted"]
 
-    class Net(base):  # type: ignore[misc]
+    class Net(base):
         def __init__(self) -> None:
             super().__init__()
             self.net = given["model"]
