@@ -309,14 +309,14 @@ def processes_of(module: Any) -> tuple[Any, Alone]:
         return module, ALONE  # to be refused with the other arguments
     if isinstance(module, DistributedDataParallel):
         bare, size = module.module, dist.get_world_size(module.process_group)
-        _check_whole(bare, size)
+        check_whole(bare, size)
         if size == 1:
             return bare, ALONE
         _check_wrapper(module)
         device = next((p.device for p in bare.parameters()), torch.device("cpu"))
         return bare, Several(module.process_group, device, buffers=module.broadcast_buffers)
     alone = not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
-    _check_whole(module, 1)
+    check_whole(module, 1)
     if not alone:
         warnings.warn(
             f"Got a bare module in one of {dist.get_world_size()} processes: weights and gradient "
@@ -341,7 +341,7 @@ def _check_wrapper(module: DistributedDataParallel) -> None:
         )
 
 
-def _check_whole(module: nn.Module, size: int) -> None:
+def check_whole(module: nn.Module, size: int) -> None:
     """Check that nothing below a module has an understanding of its own with other processes."""
     for part in module.modules():
         name = type(part).__name__

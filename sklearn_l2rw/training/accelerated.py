@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from ..data.clean_batches import Position
 from ..data.rows import Rows
-from ..meta_gradient.processes import ALONE, Alone, Several
+from ..meta_gradient.processes import ALONE, Alone, Several, check_whole
 from ..nested import leaves
 from .fit_state import Fit
 from .net import Net
@@ -50,7 +50,9 @@ def device_of(net: Any) -> torch.device:
 def check_accelerator(accelerator: Any) -> None:
     """Check that a step on learned weights is what the accelerator makes of it, too."""
     found = {
-        "mixed_precision='fp16'": accelerator.mixed_precision == "fp16",
+        f"mixed_precision={accelerator.mixed_precision}": (
+            accelerator.mixed_precision not in ("no", "bf16")
+        ),
         f"gradient_accumulation_steps={accelerator.gradient_accumulation_steps}": (
             accelerator.gradient_accumulation_steps != 1
         ),
@@ -72,7 +74,7 @@ def check_accelerator(accelerator: Any) -> None:
 
 
 def join(net: Any) -> Alone:
-    """Begin training: the processes that a net is trained in, all with the same parameters."""
+    """Begin training: the processes that a net is trained in, all with the first's parameters."""
     held = {name: getattr(net, f"{name}_") for name in (*net._modules, *net._criteria)}
     wrapped = [name for name, m in held.items() if isinstance(m, DistributedDataParallel)]
     if wrapped:
@@ -86,6 +88,8 @@ def join(net: Any) -> Alone:
         return ALONE
     processes = Several(None, torch.device(accelerator.device))
     modules = [m for m in held.values() if isinstance(m, nn.Module)]
+    for module in modules:
+        check_whole(module, processes.size)
     tensors = [t for m in modules for part in (m.parameters(), m.buffers()) for t in part]
     processes.first([t for t in tensors if not is_lazy(t)])
     return processes
@@ -110,7 +114,7 @@ class Accelerated(Net):
                 "for instance."
             )
         cls._is_accelerated = any(map(is_skorchs, mro))
-        for name in ("train_step_single", "_initialize_accelerator"):
+        for name in ("initialize", "train_step_single", "_initialize_accelerator"):
             owners = [kind for kind in mro if name in vars(kind)]
             if owners and is_skorchs(owners[0]):
                 setattr(cls, name, vars(owners[1])[name])

@@ -32,7 +32,7 @@ from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
-from .accelerated import device_of
+from .accelerated import Accelerated, check_accelerator, device_of
 from .averaging import Averaging
 from .checks import check_copyable, check_parameters
 from .epoch_log import check_trained
@@ -42,7 +42,7 @@ from .rollback import rollback
 from .seeding import draw_seed, seeded
 
 
-class Fitting(Averaging):
+class Fitting(Averaging, Accelerated):
     """skorch's seams around a fit: arguments, data, components, callbacks."""
 
     _fit: Fit | None = None
@@ -310,11 +310,17 @@ class Fitting(Averaging):
     def initialize(self) -> Any:
         """Initialize all components; see :meth:`skorch.NeuralNet.initialize`."""
         if self._fit is not None:
-            return super().initialize()
+            return self._initialize()
         with seeded(self.random_state, device_of(self), None) as states:
-            super().initialize()
+            self._initialize()
         self.generator_states_ = states
         return self
+
+    def _initialize(self) -> Any:
+        if self._is_accelerated:
+            check_accelerator(self.accelerator)
+        super().initialize()
+        return self._initialize_accelerator() if self._is_accelerated else self
 
     def set_params(self, **kwargs: Any) -> Any:
         """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""

@@ -96,6 +96,17 @@ def test_both_orders_train_with_weights(accelerate: Any, kind: str) -> None:
     assert subclass.train_step_single is L2RWClassifier.train_step_single
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_initialized_outside_of_a_fit(accelerate: Any, kind: str) -> None:
+    """Seeded as any other, and prepared once."""
+    expected = state_of(make().initialize().module_)
+    net = make(KINDS[kind], accelerator=accelerate.Accelerator(cpu=True)).initialize()
+    assert same_state(state_of(net.module_), expected)
+    assert net._wrapped_with_accelerator
+    net.set_params(lr=0.2, module__hidden=5).partial_fit(X, Y_NOISY)
+    assert len(net.history) == 3
+
+
 def test_an_order_in_which_it_is_not_heard() -> None:
     with pytest.raises(
         TypeError, match=r"Got Deaf with AccelerateMixin behind.*expected it before"
