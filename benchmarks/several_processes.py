@@ -4,7 +4,8 @@ Run ``python -m benchmarks.several_processes``; ``--help`` lists what is assumed
 
 *Passes.* A forward pass over a batch is 1, a backward pass 2. Each worker has n training examples,
 whatever their number k (the batch grows with it). Of m clean examples it has all, or m / k. A plain
-step takes 3 n, one on learned weights 4 n + 3 m layer by layer, n + 1 more by forward mode.
+step takes 3 n, one on learned weights 4 n + 3 m layer by layer, and 5 n + 3 m by forward mode,
+which BatchNorm needs.
 
 *Sums over workers* of S bytes take the less of a ring, ``2 (k - 1) (a + S / (k b))``, and of a
 tree, ``2 log2(k) a + 2 S / b``, at latency a and bandwidth b. Plain training hides the sum of its
@@ -29,17 +30,22 @@ _WORKERS = (1, 8, 64, 256, 1024)
 
 @dataclass(frozen=True)
 class Net:
-    """A net as far as its step goes: parameters, and seconds of plain training an example."""
+    """A net as far as its step goes.
+
+    Parameters, seconds of plain training an example, and passes over training examples in a step
+    on learned weights.
+    """
 
     name: str
     parameters: float
     seconds: float
+    passes: int
 
 
 NETS = (
-    Net("ResNet-50", 25.6e6, 0.4e-3),
-    Net("BERT-base, 128 tokens", 110e6, 2.5e-3),
-    Net("ViT-L/16", 304e6, 8e-3),
+    Net("ResNet-50, forward mode", 25.6e6, 0.4e-3, 5),
+    Net("BERT-base, 128 tokens, layer by layer", 110e6, 2.5e-3, 4),
+    Net("ViT-L/16, layer by layer", 304e6, 8e-3, 4),
 )
 
 
@@ -73,7 +79,7 @@ def plain(net: Net, cluster: Cluster, n: int, m: int) -> float:
 
 
 def _weighted(net: Net, cluster: Cluster, n: int, clean: float, sums: int) -> float:
-    passes = net.seconds / 3 * (4 * n + 3 * clean)
+    passes = net.seconds / 3 * (net.passes * n + 3 * clean)
     return passes + sums * cluster.total(4 * net.parameters) + cluster.small(n)
 
 

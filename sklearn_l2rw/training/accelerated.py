@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
+from ..data.batches import Batch
 from ..data.clean_batches import Position
 from ..data.rows import Rows
 from ..meta_gradient.processes import ALONE, Alone, Several, check_whole
@@ -137,6 +138,16 @@ class Accelerated(Net):
                     setattr(self, f"{name}_", self.accelerator.prepare(optimizer))
         self._wrapped_with_accelerator = True
         return self
+
+    def gathered(self, method_name: str, told: dict[str, Any]) -> dict[str, Any]:
+        """Targets and outputs of a validation batch of all processes, for callbacks to score."""
+        if method_name != "on_batch_end" or told.get("training"):
+            return told
+        X, y = told["batch"]
+        if not isinstance(y, Tensor):
+            return told
+        y, y_pred = self.accelerator.gather_for_metrics((y, told["y_pred"]))
+        return {**told, "batch": Batch(X, y), "y_pred": y_pred}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> Any:
         """Loss of all processes, by which callbacks in all of them stop at the same epoch."""

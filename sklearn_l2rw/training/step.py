@@ -148,6 +148,8 @@ class Stepping(Averaging, Accelerated):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
+        if self._fit is not None and self._fit.processes.size > 1:
+            cb_kwargs = self.gathered(method_name, cb_kwargs)
         if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
             batch = cb_kwargs["batch"]
             known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()

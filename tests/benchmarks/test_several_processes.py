@@ -32,7 +32,7 @@ def test_the_table_is_that_of_the_page(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
 def test_one_worker_takes_the_passes_alone(net: Net) -> None:
     for m in (1, 64, 640):
-        expected = (4 * 64 + 3 * m) / (3 * 64)
+        expected = (net.passes * 64 + 3 * m) / (3 * 64)
         for cost in COSTS.values():
             ratio = cost(net, Cluster(1), 64, m) / plain(net, Cluster(1), 64, m)
             assert ratio == pytest.approx(expected)
@@ -53,7 +53,10 @@ def test_what_the_page_says() -> None:
         assert not_summed(net, many, 64, 64) < repeated(net, many, 64, 64)
         grown = shared(net, many, 64, 64) / shared(net, few, 64, 64)
         assert 0.95 < grown < 1.06
+        floor = net.passes / 3
         fast = Cluster(64, 5e-6, 1e11)
-        assert 1.4 < shared(net, fast, 64, 64) / plain(net, fast, 64, 64) < 1.55
-        assert shared(net, one, 64, 512) / plain(net, one, 64, 512) == pytest.approx(28 / 3)
-        assert 2.1 < shared(net, Cluster(64), 64, 512) / plain(net, Cluster(64), 64, 512) < 2.45
+        ratio = shared(net, fast, 64, 64) / plain(net, fast, 64, 64)
+        assert floor < ratio < floor + 0.2
+        alone = shared(net, one, 64, 512) / plain(net, one, 64, 512)
+        assert alone == pytest.approx(floor + 8)
+        assert shared(net, Cluster(64), 64, 512) / plain(net, Cluster(64), 64, 512) < floor + 1.1

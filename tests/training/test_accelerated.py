@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 from skorch import NeuralNetClassifier
-from skorch.dataset import ValidSplit
+from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 from skorch.hf import AccelerateMixin
 from torch import nn
 from torch.utils.data import IterableDataset, TensorDataset
@@ -276,7 +277,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "class_weight": ({"class_weight": {0: 1.0, 1: 3.0}}, {}),
     "weighted": ({}, {"sample_weight": 1.0 + np.arange(N) % 3}),
     "mask": ({"clean_set": None}, {"clean_mask": np.arange(N) >= N}),
-    "valid": ({"train_split": ValidSplit(2), "callbacks__valid_acc": None}, {}),
+    "valid": ({"train_split": ValidSplit(2)}, {}),
+    "valid_odd": ({"train_split": predefined_split(Dataset(X[:10], Y[:10]))}, {}),
 }
 
 
@@ -300,7 +302,9 @@ def _fits(rank: int, names: Any) -> dict[str, Any]:
 
 
 def _both(net: Any, rows: Any, labels: Any, arguments: Any) -> list[dict[str, Any]]:
-    keys = (*HISTORY, *(["valid_loss"] if net.train_split else []))
+    valid = ["valid_acc"] if net.train_split else []
+    valid += ["valid_loss"] if isinstance(net.train_split, ValidSplit) else []
+    keys = (*HISTORY, *valid)
     return [outcome(net, keys), outcome(net.partial_fit(rows, labels, **arguments), keys)]
 
 
