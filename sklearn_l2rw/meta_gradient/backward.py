@@ -14,8 +14,8 @@ from .composed import Parts, check_parts, take_step
 from .generators import GENERATORS
 from .gradients import at_output
 from .parameters import MetaParameters, trainable
-from .processes import processes_of
 from .weights import check_finite, chooser_of, prepare
+from .wrappers import processes_of
 
 
 class ReweightedStep(NamedTuple):

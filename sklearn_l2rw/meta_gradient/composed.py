@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from .algorithm import Weighed, normalize
-from .processes import ALONE, Alone
+from .processes import ALONE, Alone, Several
 from .trial import Given
 
 
@@ -93,7 +93,7 @@ def take_step(
     Of several `processes`, gradient and loss are those of the whole step, and the weights those
     of this process's examples.
     """
-    if processes.size == 1:
+    if not isinstance(processes, Several):
         found = weigh()
         return found, *descend(found, counts, parts)
     with processes.over(given):
@@ -104,7 +104,7 @@ def take_step(
 
 
 def descend(
-    found: Weighed, counts: Tensor | None, parts: Parts, processes: Alone = ALONE
+    found: Weighed, counts: Tensor | None, parts: Parts, processes: Several | None = None
 ) -> tuple[Tensor, Tensor]:
     """Weights of a batch, and the loss that the step is on; its gradient is added to ``.grad``.
 
@@ -115,14 +115,14 @@ def descend(
     norms = check_norms(found, parts).norms if parts.scale_slopes else None
     columns = [slopes] if norms is None else [slopes, norms]
     mine, backward = slice(None), found.backward
-    if processes.size > 1:
+    if processes is not None:
         columns, mine = processes.gathered(*columns)
         backward = partial(processes.backward, found)
     slopes = columns[0] if norms is None else over_norms(*columns)
     weights = normalize(slopes)[mine]
     backward(weights, parts.clean_loss_weight)
     loss = (weights * found.losses.detach()).sum()
-    loss = loss if processes.size == 1 else processes.total(loss)
+    loss = loss if processes is None else processes.total(loss)
     if parts.clean_loss_weight:
         loss = loss + parts.clean_loss_weight * found.clean_loss
     return weights, loss

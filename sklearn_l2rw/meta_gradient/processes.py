@@ -16,7 +16,6 @@ average the gradient of any of them, is not asked. An error in one process ends 
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from .algorithm import Weighed
 from .gradients import NOTHING, Shared, by_backward, clean_gradient, dense, sharing
@@ -33,7 +31,6 @@ from .graph import inputs_first
 from .trial import Given
 
 T = TypeVar("T")
-_SHARDED = ("FullyShardedDataParallel", "FSDPModule", "DeepSpeedEngine", "PipelineStage")
 
 
 class Alone:
@@ -54,26 +51,9 @@ class Alone:
         """Numbers of the examples of all processes, and where this one's stand among them."""
         return [*columns], slice(0, len(columns[0]))
 
-    def total(self, number: Tensor) -> Tensor:
-        """Sum of a number over the processes."""
-        return number
-
     def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Mean of tensors over the processes."""
         return [*tensors]
-
-    def backward(self, found: Weighed, weights: Tensor, clean_weight: float) -> None:
-        """Add the gradient of the step, that of all processes, to parameters."""
-        found.backward(weights, clean_weight)
-
-    def end(self, objective: nn.Module) -> None:
-        """Leave all processes the same buffers."""
-
-    def check_same(self, name: str, numbers: Sequence[float], remedy: str) -> None:
-        """Check that some numbers are the same in all processes."""
-
-    def first(self, tensors: Sequence[Tensor]) -> None:
-        """Give all processes the values of the first."""
 
 
 ALONE = Alone()
@@ -93,7 +73,8 @@ class Several(Alone):
     """
 
     def __init__(self, group: Any, device: torch.device, *, buffers: bool = True) -> None:
-        self.group, self.device, self.buffers = group, device, buffers
+        self.group: Any = dist.group.WORLD if group is None else group
+        self.device, self.buffers = device, buffers
         self.size = dist.get_world_size(group)
         self.rank = dist.get_rank(group)
         self._leaves: list[nn.Parameter] = []  # of the step at hand
@@ -242,7 +223,7 @@ class Several(Alone):
     @torch.no_grad()
     def first(self, tensors: Sequence[Tensor]) -> None:
         """Give all processes the values of the first."""
-        source = dist.get_global_rank(self.group or dist.group.WORLD, 0)  # type: ignore[arg-type]
+        source = dist.get_global_rank(self.group, 0)
         parts = [_flat(t.detach()).to(self.device) for t in tensors]
         for chosen, buffer in _by_dtype(parts):
             dist.broadcast(buffer, source, group=self.group)
@@ -301,64 +282,3 @@ def _shaped(row: Tensor, like: Tensor) -> Tensor:
     if like.is_complex():
         row = torch.view_as_complex(row.clone().view(*like.shape, 2))
     return row.view(like.shape).to(like.device)
-
-
-def processes_of(module: Any) -> tuple[Any, Alone]:
-    """The bare module, and the processes that share a batch by its DistributedDataParallel."""
-    if not isinstance(module, nn.Module):
-        return module, ALONE  # to be refused with the other arguments
-    if isinstance(module, DistributedDataParallel):
-        bare, size = module.module, dist.get_world_size(module.process_group)
-        check_whole(bare, size)
-        if size == 1:
-            return bare, ALONE
-        _check_wrapper(module)
-        device = next((p.device for p in bare.parameters()), torch.device("cpu"))
-        return bare, Several(module.process_group, device, buffers=module.broadcast_buffers)
-    alone = not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
-    check_whole(module, 1)
-    if not alone:
-        warnings.warn(
-            f"Got a bare module in one of {dist.get_world_size()} processes: weights and gradient "
-            "are of this process's batch alone. Give the module in DistributedDataParallel, "
-            "unless that is meant.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return module, ALONE
-
-
-def _check_wrapper(module: DistributedDataParallel) -> None:
-    if module._join_config.enable:
-        raise ValueError(
-            "Got a module within DistributedDataParallel's join(), but expected as many steps in "
-            "each process. Leave it out, and drop the last batches that not all processes have."
-        )
-    if module.mixed_precision is not None:
-        raise ValueError(
-            "Got DistributedDataParallel with mixed_precision, but expected the parameters that "
-            "are trained. Use torch.autocast in the module's forward."
-        )
-
-
-def check_whole(module: nn.Module, size: int) -> None:
-    """Check that nothing below a module has an understanding of its own with other processes."""
-    for part in module.modules():
-        name = type(part).__name__
-        sharded = any(kind.__name__ in _SHARDED for kind in type(part).__mro__)
-        if sharded or any(hasattr(p, "device_mesh") for p in part._parameters.values()):
-            raise ValueError(
-                f"Got parameters that are shared out among processes ({name}), but expected whole "
-                "ones. Use DistributedDataParallel."
-            )
-        if isinstance(part, DistributedDataParallel):
-            raise ValueError(
-                "Got DistributedDataParallel inside of another module, but expected it around "
-                "the whole: DistributedDataParallel(torch.compile(module)), for instance."
-            )
-        if size > 1 and isinstance(part, nn.SyncBatchNorm):
-            raise ValueError(
-                "Got SyncBatchNorm, by which the examples of all processes interact, but expected "
-                "passes that are each process's own. Use BatchNorm, whose statistics are those "
-                "of a process's share."
-            )

@@ -15,9 +15,9 @@ from .choice import META_GRADIENTS, Chooser
 from .generators import ALL_STREAMS, GENERATORS
 from .objective import Objective
 from .parameters import MetaParameters, select_parameters
-from .processes import processes_of
 from .state import Saved
 from .trial import Given
+from .wrappers import processes_of
 
 # What was found out about modules seen before, by the way that was asked for.
 _choosers: WeakKeyDictionary[nn.Module, dict[str, Chooser]] = WeakKeyDictionary()

@@ -18,7 +18,8 @@ from torch.nn.parameter import is_lazy
 from ..data.batches import Batch
 from ..data.clean_batches import Position
 from ..data.rows import Rows
-from ..meta_gradient.processes import ALONE, Alone, Several, check_whole
+from ..meta_gradient.processes import ALONE, Alone, Several
+from ..meta_gradient.wrappers import check_whole
 from ..nested import leaves
 from .fit_state import Fit
 from .net import Net
@@ -158,7 +159,7 @@ class Accelerated(Net):
 
 def same_place(position: Position, processes: Alone) -> Position:
     """The first process's place in the stream of clean batches."""
-    if processes.size == 1:
+    if not isinstance(processes, Several):
         return position
     state, drawn = position.generator.clone(), torch.tensor([position.drawn])
     processes.first([state, drawn])
@@ -167,7 +168,7 @@ def same_place(position: Position, processes: Alone) -> Position:
 
 def check_clean(source: Any, targets: Any, weight: Tensor | None, processes: Alone) -> None:
     """Check that all processes have the same clean set, as far as it is in memory."""
-    if processes.size == 1:
+    if not isinstance(processes, Several):
         return
     arrays = [source.X, source.y] if isinstance(source, Rows) else targets
     processes.check_same(

@@ -12,8 +12,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from sklearn_l2rw import example_weights, reweighted_backward
-from sklearn_l2rw.meta_gradient.processes import ALONE, processes_of
+from sklearn_l2rw.meta_gradient.processes import ALONE
 from sklearn_l2rw.meta_gradient.ways import WAYS
+from sklearn_l2rw.meta_gradient.wrappers import processes_of
 from tests.several import error_of, in_two
 
 CROSS_ENTROPY = nn.CrossEntropyLoss(reduction="none")
