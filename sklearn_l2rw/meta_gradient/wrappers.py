@@ -17,9 +17,10 @@ _SHARDED = ("FullyShardedDataParallel", "FSDPModule", "DeepSpeedEngine", "Pipeli
 
 def processes_of(module: Any) -> tuple[Any, Alone]:
     """The bare module, and the processes that share a batch by its DistributedDataParallel."""
-    if not isinstance(module, nn.Module):
-        return module, ALONE  # to be refused with the other arguments
-    if isinstance(module, DistributedDataParallel):
+    wrapped = isinstance(module, DistributedDataParallel)
+    if not (dist.is_available() and dist.is_initialized() and isinstance(module, nn.Module)):
+        return module.module if wrapped else module, ALONE
+    if wrapped:
         bare, size = module.module, dist.get_world_size(module.process_group)
         check_whole(bare, size)
         if size == 1:
@@ -27,9 +28,8 @@ def processes_of(module: Any) -> tuple[Any, Alone]:
         _check_wrapper(module)
         device = next((p.device for p in bare.parameters()), torch.device("cpu"))
         return bare, Several(module.process_group, device, buffers=module.broadcast_buffers)
-    alone = not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
     check_whole(module, 1)
-    if not alone:
+    if dist.get_world_size() > 1:
         warnings.warn(
             f"Got a bare module in one of {dist.get_world_size()} processes: weights and gradient "
             "are of this process's batch alone. Give the module in DistributedDataParallel, "

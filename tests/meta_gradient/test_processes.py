@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from sklearn_l2rw import example_weights, reweighted_backward
 from sklearn_l2rw.meta_gradient.processes import ALONE
 from sklearn_l2rw.meta_gradient.ways import WAYS
-from sklearn_l2rw.meta_gradient.wrappers import processes_of
+from sklearn_l2rw.meta_gradient.wrappers import check_whole, processes_of
 from tests.several import error_of, in_two
 
 CROSS_ENTROPY = nn.CrossEntropyLoss(reduction="none")
@@ -379,6 +379,5 @@ def test_sharded_parameters_are_refused() -> None:
     class Sharded(FSDPModule, nn.Linear):
         pass
 
-    batch, clean = batches(0)
-    with pytest.raises(ValueError, match="shared out"):
-        reweighted_backward(Sharded(4, 3).double(), CROSS_ENTROPY, batch, clean)
+    with pytest.raises(ValueError, match=r"shared out among processes \(Sharded\)"):
+        check_whole(nn.Sequential(Sharded(4, 3)), 1)
