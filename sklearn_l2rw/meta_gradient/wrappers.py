@@ -17,10 +17,9 @@ _SHARDED = ("FullyShardedDataParallel", "FSDPModule", "DeepSpeedEngine", "Pipeli
 
 def processes_of(module: Any) -> tuple[Any, Alone]:
     """The bare module, and the processes that share a batch by its DistributedDataParallel."""
-    wrapped = isinstance(module, DistributedDataParallel)
     if not (dist.is_available() and dist.is_initialized() and isinstance(module, nn.Module)):
-        return module.module if wrapped else module, ALONE
-    if wrapped:
+        return module.module if isinstance(module, DistributedDataParallel) else module, ALONE
+    if isinstance(module, DistributedDataParallel):
         bare, size = module.module, dist.get_world_size(module.process_group)
         check_whole(bare, size)
         if size == 1:
