@@ -43,27 +43,31 @@ class CleanBatches:
         every draw, since they may be random.
     batch_size : int
         Number of clean examples in a batch.
-    device : str or torch.device
-        Where batches are to be.
+    device : str, torch.device or None
+        Where batches are to be; None leaves them where they are.
     position : Position
         Where to begin.
     weight : torch.Tensor of shape (n_clean,) or None
         What each clean example counts; None for all the same.
+    part : (int, int), default=(0, 1)
+        Which part of a batch to give, of how many.
     """
 
     def __init__(
         self,
         dataset: Any,
         batch_size: int,
-        device: str | torch.device,
+        device: str | torch.device | None,
         position: Position,
         weight: Tensor | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         self.dataset = dataset.to(device) if isinstance(dataset, Rows) else dataset
         self.batch_size = min(batch_size, len(dataset))
         self.device = device
         self.position = position
         self.weight = weight
+        self.part = slice(part[0], None, part[1])
         self._generator = torch.Generator()
         self._stream = self._draw()
         self._next: Batch | None = None
@@ -97,6 +101,7 @@ class CleanBatches:
             skip = 0
 
     def _at(self, indices: list[int]) -> Batch:
+        indices = indices[self.part]
         if isinstance(self.dataset, Rows):
             X, y = self.dataset[indices]
         else:

@@ -69,9 +69,9 @@ class Rows(Dataset[Any]):
             return map_leaves(lambda x: _take(x, indices), self.X), _take(self.y, indices)
         return _take(self.X, indices), _take(self.y, indices)
 
-    def to(self, device: str | torch.device) -> Rows:
-        """Copy to an accelerator, if all of it fits there."""
-        if torch.device(device).type == "cpu":
+    def to(self, device: str | torch.device | None) -> Rows:
+        """Copy to an accelerator, if all of it fits there; None leaves it where it is."""
+        if device is None or torch.device(device).type == "cpu":
             return self
         try:
             return Rows(map_leaves(lambda x: _moved(x, device), self.X), self.y.to(device))
@@ -119,9 +119,16 @@ def take_rows(X: Any, indices: NDArray[np.int64]) -> Any:
     return map_leaves(lambda x: x[torch.as_tensor(indices) if torch.is_tensor(x) else indices], X)
 
 
+class _NumberedRows(Numbered):
+    """Rows whose items are asked for a batch at a time."""
+
+    def __getitems__(self, indices: list[int]) -> tuple[Any, list[int]]:
+        return self.dataset[indices], indices
+
+
 def batch_loader(
     rows: Rows,
-    device: str | torch.device,
+    device: str | torch.device | None,
     generator: torch.Generator | None,
     *,
     batch_size: int,
@@ -137,7 +144,7 @@ def batch_loader(
     order = RandomSampler(rows, generator=generator) if shuffle else SequentialSampler(rows)
     batches = BatchSampler(order, batch_size, drop_last)
     return DataLoader(
-        Numbered(rows), sampler=batches, batch_size=None, collate_fn=tuple, generator=generator
+        _NumberedRows(rows), batch_sampler=batches, collate_fn=tuple, generator=generator
     )
 
 

@@ -198,6 +198,10 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     -----
     Slopes and weights are exact, however they are computed.
 
+    It trains in several processes as a subclass with skorch's ``AccelerateMixin``, which shares
+    the rows out among them: ``class Net(AccelerateMixin, L2RWClassifier)``. Each step is that of
+    one process on the batch of all; see docs/several_processes.md.
+
     References
     ----------
     .. [1] M. Ren, W. Zeng, B. Yang, R. Urtasun. Learning to Reweight Examples for Robust Deep

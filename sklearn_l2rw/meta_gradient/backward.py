@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .algorithm import Wanted
-from .composed import Parts, check_parts, descend
+from .algorithm import Wanted, Weighed
+from .composed import Parts, check_parts, take_step
 from .generators import GENERATORS
 from .gradients import at_output
 from .parameters import MetaParameters, trainable
 from .weights import check_finite, chooser_of, prepare
+from .wrappers import processes_of
 
 
 class ReweightedStep(NamedTuple):
@@ -105,6 +106,11 @@ def reweighted_backward(
     With ``clean_loss_weight=0, scale_slopes=False`` it is the step of Algorithm 1 of [1]_. Buffers
     and generators are afterwards as one pass over the training batch leaves them.
 
+    With a module in ``DistributedDataParallel`` the step is that of one process on the batch of
+    all (see :func:`example_weights`): ``.grad`` has the sum over the processes, the same in each,
+    ``loss`` and ``clean_loss`` are those of all, and ``weights``, ``losses`` and ``output`` this
+    process's. As ``DistributedDataParallel`` does, it leaves the first process's buffers in all.
+
     References
     ----------
     .. [1] M. Ren, W. Zeng, B. Yang, R. Urtasun. Learning to Reweight Examples for Robust Deep
@@ -128,14 +134,20 @@ def reweighted_backward(
 
     """
     check_parts(clean_loss_weight, scale_slopes)
-    given = prepare(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
+    parts = Parts(clean_loss_weight, scale_slopes)
+    bare, processes = processes_of(module)
+    given = processes.agreed(
+        lambda: prepare(bare, loss, batch, clean_batch, meta_gradient, meta_parameters)
+    )
     everything = trainable(given.objective) if clean_loss_weight else {}
     link = at_output if scale_slopes else None
     given = given._replace(wanted=Wanted(everything, link))
-    chooser = chooser_of(module, meta_gradient)
-    with torch.inference_mode(False), torch.enable_grad():
+    chooser = chooser_of(bare, meta_gradient)
+
+    def weigh() -> Weighed:
         with GENERATORS if chooser.streams else nullcontext():
-            found = chooser(*given)
-        check_finite(found)
-        weights, total = descend(found, None, Parts(clean_loss_weight, scale_slopes))
+            return check_finite(chooser(*given))
+
+    with torch.inference_mode(False), torch.enable_grad():
+        found, weights, total = take_step(given, weigh, None, parts, processes)
     return ReweightedStep(total, weights, found.losses.detach(), found.clean_loss, found.output)

@@ -19,7 +19,7 @@ from torch import nn
 
 from .algorithm import NOTHING, Wanted, Weighed
 from .generators import ALL_STREAMS, GENERATORS, NO_STREAMS, Streams, drawing_from
-from .gradients import Parameters
+from .gradients import Parameters, sharing_nothing
 from .memory import MEMORY, architecture
 from .signature import signature
 from .state import Saved, perturbed
@@ -177,7 +177,8 @@ class Chooser:
         they are left as they are.
         """
         for noise in (_NOISE, 0.0)[min(looks, 1) :]:
-            with GENERATORS, torch.enable_grad(), perturbed(given.objective, noise):
+            moved = perturbed(given.objective, noise)
+            with GENERATORS, torch.enable_grad(), sharing_nothing(), moved:
                 trial = self._trial(given, fails=not noise)
                 if trial is not None:
                     return self._decide(plan, trial, now)

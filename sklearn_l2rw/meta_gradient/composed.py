@@ -18,6 +18,8 @@ computes to weigh the examples,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -25,6 +27,8 @@ import torch
 from torch import Tensor
 
 from .algorithm import Weighed, normalize
+from .processes import ALONE, Alone, Several
+from .trial import Given
 
 
 class Parts(NamedTuple):
@@ -68,25 +72,60 @@ def over_norms(slopes: Tensor, norms: Tensor) -> Tensor:
     return (slopes / torch.where(norms > least, norms, torch.inf)).to(slopes)
 
 
-def descend(found: Weighed, counts: Tensor | None, parts: Parts) -> tuple[Tensor, Tensor]:
+def check_norms(found: Weighed, parts: Parts) -> Weighed:
+    """Check that there are norms to divide slopes by, if that is wanted."""
+    if parts.scale_slopes and found.norms is None:
+        raise ValueError(
+            "Got a module whose first output has no gradient of the loss, or not one for each "
+            "example, but slopes are divided by its norm. Set scale_slopes=False."
+        )
+    return found
+
+
+def take_step(
+    given: Given,
+    weigh: Callable[[], Weighed],
+    counts: Tensor | None,
+    parts: Parts,
+    processes: Alone = ALONE,
+) -> tuple[Weighed, Tensor, Tensor]:
+    """What `weigh` finds of a batch, its weights, and the loss that the step is on (`descend`).
+
+    Of several `processes`, gradient and loss are those of the whole step, and the weights those
+    of this process's examples.
+    """
+    if not isinstance(processes, Several):
+        found = weigh()
+        return found, *descend(found, counts, parts)
+    with processes.over(given):
+        found = processes.agreed(lambda: check_norms(weigh(), parts))
+        weights, loss = descend(found, counts, parts, processes)
+        processes.end(given.objective)
+    return found, weights, loss
+
+
+def descend(
+    found: Weighed, counts: Tensor | None, parts: Parts, processes: Several | None = None
+) -> tuple[Tensor, Tensor]:
     """Weights of a batch, and the loss that the step is on; its gradient is added to ``.grad``.
 
     `counts` (n,), if there are any, are what each example counts: they multiply its loss and
     with it its slope.
     """
     slopes = found.slopes if counts is None else counts.to(found.slopes) * found.slopes
-    if parts.scale_slopes:
-        if found.norms is None:
-            raise ValueError(
-                "Got a module whose first output has no gradient of the loss, or not one for each "
-                "example, but slopes are divided by its norm. Set scale_slopes=False."
-            )
-        slopes = over_norms(slopes, found.norms)
+    norms = check_norms(found, parts).norms if parts.scale_slopes else None
     if parts.uniform:
-        slopes = torch.ones_like(slopes) if counts is None else counts.to(slopes)
-    weights = normalize(slopes)
-    found.backward(weights, parts.clean_loss_weight)
+        slopes, norms = torch.ones_like(slopes) if counts is None else counts.to(slopes), None
+    columns = [slopes] if norms is None else [slopes, norms]
+    mine, backward = slice(None), found.backward
+    if processes is not None:
+        columns, mine = processes.gathered(*columns)
+        backward = partial(processes.backward, found)
+    slopes = columns[0] if norms is None else over_norms(*columns)
+    weights = normalize(slopes)[mine]
+    backward(weights, parts.clean_loss_weight)
     loss = (weights * found.losses.detach()).sum()
+    loss = loss if processes is None else processes.total(loss)
     if parts.clean_loss_weight:
         loss = loss + parts.clean_loss_weight * found.clean_loss
     return weights, loss

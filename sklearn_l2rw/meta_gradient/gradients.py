@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,34 @@ from .state import gradients_untouched, no_trace
 Parameters = Mapping[str, nn.Parameter]
 Gradients = list[Tensor | None]
 Differentiate = Callable[[Tensor, nn.Module, Parameters], Gradients]
+
+
+class Shared(NamedTuple):
+    """Clean loss and its gradient by name that several processes share (see `processes`)."""
+
+    loss: Tensor
+    gradient: Mapping[str, Tensor]
+
+
+# What is shared; NOTHING where several processes share nothing, as in a trial, which each makes for
+# itself; None where a process is alone.
+NOTHING = "nothing"
+SHARED: ContextVar[Shared | str | None] = ContextVar("shared", default=None)
+
+
+@contextmanager
+def sharing(shared: Shared | str | None) -> Iterator[None]:
+    """Within it, slopes are along a gradient that processes share, or each process's own."""
+    token = SHARED.set(shared)
+    try:
+        yield
+    finally:
+        SHARED.reset(token)
+
+
+def sharing_nothing() -> AbstractContextManager[None]:
+    """Within it, each process computes clean gradients of its own."""
+    return sharing(None if SHARED.get() is None else NOTHING)
 
 
 def dense(gradient: Tensor) -> Tensor:
@@ -55,6 +84,28 @@ def by_grad(loss: Tensor, objective: nn.Module, parameters: Parameters) -> Gradi
     return [*torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)]
 
 
+def backward(loss: Tensor, *, keep: bool = False) -> None:
+    """Add the gradient of a loss to all leaves below it, as ``loss.backward()`` does.
+
+    With several processes not by it: DistributedDataParallel has hooks on the nodes that add to
+    leaves, and would take the gradient for the one that it waits for since its last forward pass.
+    """
+    if SHARED.get() is None or loss.grad_fn is None:
+        loss.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
+        return
+    nodes = inputs_first(loss.grad_fn)
+    if any(node.name() == "CheckpointFunctionBackward" for node in nodes):
+        raise ValueError(
+            "Got a reentrant checkpoint with several processes, but expected one whose parameters "
+            "can be seen. Set use_reentrant=False in torch.utils.checkpoint.checkpoint."
+        )
+    leaves = [node.variable for node in nodes if hasattr(node, "variable")]
+    found = torch.autograd.grad(loss, leaves, retain_graph=keep, allow_unused=True)
+    for leaf, g in zip(leaves, found, strict=True):
+        if g is not None:
+            leaf.grad = g if leaf.grad is None else leaf.grad + g
+
+
 def by_backward(
     loss: Tensor, objective: nn.Module, parameters: Parameters, *, keep: bool = False
 ) -> Gradients:
@@ -67,7 +118,7 @@ def by_backward(
     with gradients_untouched(objective), leaves_untouched(loss), hooks_off(objective):
         for p in objective.parameters():
             p.grad = None
-        loss.backward(retain_graph=keep)  # type: ignore[no-untyped-call]
+        backward(loss, keep=keep)
         return [p.grad for p in parameters.values()]
 
 
@@ -158,8 +209,12 @@ def clean_gradient(
     """Mean loss of the clean batch, and its gradient by parameter name.
 
     Parameters that the loss does not depend on are left out: they have no tangent to carry. That
-    of a sparse embedding is sparse (see `dense`).
+    of a sparse embedding is sparse (see `dense`). What processes share is not computed again.
     """
+    shared = SHARED.get()
+    if isinstance(shared, Shared):
+        known = shared.gradient
+        return shared.loss, {name: known[name] for name in parameters if name in known}
     with torch.enable_grad(), no_trace(objective, own_stream=True):
         losses, _ = objective(clean_batch)
         loss = losses.mean()
@@ -200,4 +255,4 @@ def _backward(
     losses: Tensor, term: Sequence[tuple[Tensor, Tensor]], weights: Tensor, clean_weight: float
 ) -> None:
     add_to_gradients(term, clean_weight)  # first: hooks are to see the sum
-    (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
+    backward((weights * losses).sum())

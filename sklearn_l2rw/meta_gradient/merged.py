@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .algorithm import Wanted, Weighed
-from .gradients import Parameters, add_to_gradients
+from .gradients import SHARED, Parameters, add_to_gradients
 from .layers import (
     Gradients,
     Layer,
@@ -101,7 +101,8 @@ def merged(
     For modules that draw no random numbers, batches whose examples have one shape, and small
     clean batches: that of a large one costs more memory than it saves time.
     """
-    if 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
+    shared = SHARED.get() is not None  # a clean gradient of several processes is not ours to form
+    if shared or 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
         return layerwise(objective, batch, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from .choice import META_GRADIENTS
 from .parameters import MetaParameters
 from .weights import check_finite, known_chooser, prepare, weigh
+from .wrappers import processes_of
 
 
 def example_slopes(
@@ -43,8 +45,8 @@ def example_slopes(
     Returns
     -------
     slopes : torch.Tensor of shape (n,)
-        Of either sign, of the losses' dtype, without a graph; in units of the loss over those of
-        the learning rate.
+        Those of this process's examples: of either sign, of the losses' dtype, without a graph, in
+        units of the loss over those of the learning rate.
 
     Raises
     ------
@@ -80,9 +82,12 @@ def example_slopes(
     tensor([0.5000, 0.5000, 0.0000])
 
     """
-    given = prepare(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
-    found = weigh(given, meta_gradient)
-    check_finite(found)
+    bare, processes = processes_of(module)
+    given = processes.agreed(
+        lambda: prepare(bare, loss, batch, clean_batch, meta_gradient, meta_parameters)
+    )
+    with processes.over(given):
+        found = processes.agreed(lambda: check_finite(weigh(given, meta_gradient)))
     return found.slopes
 
 
@@ -123,5 +128,6 @@ def chosen_meta_gradient(module: nn.Module, meta_gradient: str = "auto") -> str 
         raise ValueError(
             f"Got meta_gradient={meta_gradient!r}, but expected one of {list(META_GRADIENTS)}."
         )
-    chooser = known_chooser(module, meta_gradient)
+    bare = module.module if isinstance(module, DistributedDataParallel) else module
+    chooser = known_chooser(bare, meta_gradient)
     return None if chooser is None else chooser.name or None

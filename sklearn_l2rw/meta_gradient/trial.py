@@ -28,6 +28,7 @@ from .generators import (
     watched,
 )
 from .gradients import (
+    SHARED,
     Parameters,
     by_backward,
     clean_gradient,
@@ -221,6 +222,8 @@ class Trial:
             return "it has backward hooks, which would not be called"
         if WAYS[plan.way].together and (self.streams or self.habits.decides):
             return "the module draws random numbers, or data decide what it does"
+        if WAYS[plan.way].together and SHARED.get() is not None:
+            return "several processes share the clean gradient"
         return None
 
     def accepts(self, plan: Plan) -> bool:

@@ -17,6 +17,7 @@ from .objective import Objective
 from .parameters import MetaParameters, select_parameters
 from .state import Saved
 from .trial import Given
+from .wrappers import processes_of
 
 # What was found out about modules seen before, by the way that was asked for.
 _choosers: WeakKeyDictionary[nn.Module, dict[str, Chooser]] = WeakKeyDictionary()
@@ -99,7 +100,7 @@ def weigh(given: Given, meta_gradient: str) -> Weighed:
             before.restore(chooser.streams)
 
 
-def check_finite(found: Weighed) -> None:
+def check_finite(found: Weighed) -> Weighed:
     """Check that losses, and their gradients, are numbers."""
     if not bool(torch.isfinite(found.losses).all() & torch.isfinite(found.clean_loss)):
         raise ValueError(
@@ -112,6 +113,7 @@ def check_finite(found: Weighed) -> None:
             "Check for functions that are not smooth where they are evaluated, such as a root "
             "or a norm at 0."
         )
+    return found
 
 
 def example_weights(
@@ -142,7 +144,8 @@ def example_weights(
     ----------
     module : torch.nn.Module
         The network, in the mode (training or evaluation) in which it is to be used. Any module
-        whose parameters have gradients.
+        whose parameters have gradients. In ``DistributedDataParallel``, each process gives its
+        share of the batch, and its share of the clean batch or all of it (see Notes).
 
     loss : callable
         ``loss(output, y)`` returns one loss for each example, shape (n,), or (n, ...), which is
@@ -202,6 +205,13 @@ def example_weights(
     were. The training batch sees the dropout masks that the next forward of the module would
     draw; the clean batch has masks of its own.
 
+    With a module in ``DistributedDataParallel``, all processes are to call this at the same time.
+    :math:`L` is the mean over the clean examples of all of them, the sum in :math:`w_i` runs over
+    the examples of all, and returned are the weights of this process's. A loss of your own,
+    ``(weights * losses).sum()``, then has to be multiplied by the number of processes, over which
+    ``DistributedDataParallel`` averages gradients. Statistics of BatchNorm are those of a
+    process's share.
+
     References
     ----------
     .. [1] M. Ren, W. Zeng, B. Yang, R. Urtasun. Learning to Reweight Examples for Robust Deep
@@ -225,7 +235,11 @@ def example_weights(
     :func:`reweighted_backward` computes weights and step in one.
 
     """
-    given = prepare(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
-    found = weigh(given, meta_gradient)
-    check_finite(found)
-    return normalize(found.slopes)
+    bare, processes = processes_of(module)
+    given = processes.agreed(
+        lambda: prepare(bare, loss, batch, clean_batch, meta_gradient, meta_parameters)
+    )
+    with processes.over(given):
+        found = processes.agreed(lambda: check_finite(weigh(given, meta_gradient)))
+    (slopes,), mine = processes.gathered(found.slopes)
+    return normalize(slopes)[mine]

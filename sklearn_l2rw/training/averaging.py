@@ -230,7 +230,10 @@ class Averaging(Net):
                 for batch in self.get_iterator(fit.trained, training=True) if layers else ():
                     self.infer(batch[0], **fit.fit_params)
                 pairs = [t for m in layers for t in (m.running_mean, m.running_var)]
-                found = [(t, t.clone()) for t in pairs if t is not None]
+                held_ = [t for t in pairs if t is not None]
+                found = [
+                    (t, m.clone()) for t, m in zip(held_, fit.processes.mean(held_), strict=True)
+                ]
             finally:
                 for layer, momentum in zip(layers, momenta, strict=True):
                     layer.momentum = momentum

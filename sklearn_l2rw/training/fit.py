@@ -32,6 +32,7 @@ from ..data.likeness import warn_of_unlike
 from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
+from .accelerated import Accelerated, check_accelerator, device_of
 from .averaging import Averaging
 from .checks import check_copyable, check_parameters
 from .epoch_log import check_trained
@@ -41,7 +42,7 @@ from .rollback import rollback
 from .seeding import draw_seed, seeded
 
 
-class Fitting(Averaging):
+class Fitting(Averaging, Accelerated):
     """skorch's seams around a fit: arguments, data, components, callbacks."""
 
     _fit: Fit | None = None
@@ -158,7 +159,7 @@ class Fitting(Averaging):
         check_parameters(self)
         resume = getattr(self, "generator_states_", None) if keep else None
         with rollback(self, keep=keep):
-            with seeded(self.random_state, str(self.device), resume) as states:
+            with seeded(self.random_state, device_of(self), resume) as states:
                 for name in RECORDED:
                     self.__dict__.pop(name, None)
                 if not keep:
@@ -309,17 +310,23 @@ class Fitting(Averaging):
     def initialize(self) -> Any:
         """Initialize all components; see :meth:`skorch.NeuralNet.initialize`."""
         if self._fit is not None:
-            return super().initialize()
-        with seeded(self.random_state, str(self.device), None) as states:
-            super().initialize()
+            return self._initialize()
+        with seeded(self.random_state, device_of(self), None) as states:
+            self._initialize()
         self.generator_states_ = states
         return self
+
+    def _initialize(self) -> Any:
+        if self._is_accelerated:
+            check_accelerator(self.accelerator)
+        super().initialize()
+        return self._initialize_accelerator() if self._is_accelerated else self
 
     def set_params(self, **kwargs: Any) -> Any:
         """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""
         if not self.initialized_ or self._fit is not None:
             return super().set_params(**kwargs)
-        with seeded(self.random_state, str(self.device), None):  # the module may be made anew
+        with seeded(self.random_state, device_of(self), None):  # the module may be made anew
             return super().set_params(**kwargs)
 
     def initialize_module(self, *args: Any, **kwargs: Any) -> Any:

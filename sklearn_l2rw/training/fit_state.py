@@ -8,6 +8,7 @@ from typing import Any
 from ..data.batches import Positions
 from ..data.examples import Examples
 from ..data.sample_weight import Weight, mean_one
+from ..meta_gradient.processes import ALONE, Alone
 from .epoch_log import EpochLog
 from .health import HealthCheck
 from .recording import RowRecord
@@ -34,6 +35,7 @@ class Fit:
     """
 
     health: HealthCheck  # since training began
+    processes: Alone = ALONE  # that the batches are shared out among
 
     def __init__(
         self,

@@ -20,13 +20,13 @@ from ..data.batches import (
 from ..data.rows import as_rows, batch_loader, encoded
 from ..nested import leaves, map_leaves
 from ..targets.targets import Targets
+from .accelerated import Accelerated
 from .fit_state import Fit
-from .net import Net
 
 _ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
 
 
-class Iterating(Net):
+class Iterating(Accelerated):
     """Batches of a net: of rows that are known, encoded and cast as the module takes them."""
 
     _fit: Fit | None
@@ -51,10 +51,13 @@ class Iterating(Net):
         else:
             coded, positions = encoded(dataset, self.targets_.encode_item), None
             loader = super().get_iterator(coded, training)
+            loader = self.accelerator.prepare(loader) if self._is_accelerated else loader
             if fit.weight is None:
                 return UnknownRows(loader, "iterator_train")
         if positions is None and fit.weight is not None:
             refuse_weights()
+        if self._is_accelerated:  # its share of the batches
+            loader = self.accelerator.prepare(loader)
         return Batches(loader, positions, fit.weight)
 
     def _other_loader(self, dataset: Any, training: bool) -> Any:
@@ -66,7 +69,9 @@ class Iterating(Net):
             dataset, prefix, targets.encode_checked if fitting else targets.placeholder
         )
         if rows is not None:
-            return Batches(self._row_loader(rows, prefix), None)
+            loader = self._row_loader(rows, prefix)
+            loader = self.accelerator.prepare(loader) if self._is_accelerated else loader
+            return Batches(loader, None)
         return super().get_iterator(
             encoded(dataset, targets.encode_item) if fitting else dataset, training
         )

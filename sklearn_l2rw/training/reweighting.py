@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +15,12 @@ from ..data.batches import Batch
 from ..data.clean_batches import CleanBatches
 from ..meta_gradient.algorithm import Link, Wanted
 from ..meta_gradient.choice import Chooser
-from ..meta_gradient.composed import Parts, descend
+from ..meta_gradient.composed import Parts, take_step
 from ..meta_gradient.objective import per_example
 from ..meta_gradient.parameters import select_parameters
+from ..meta_gradient.processes import Alone
 from ..meta_gradient.state import no_trace
+from ..meta_gradient.trial import Given
 from ..nested import copied
 
 
@@ -89,6 +92,8 @@ class Reweighting:
         Parameters that the meta-gradient is taken over.
     link : callable
         From the gradient at the module's output to the one whose norm slopes are divided by.
+    processes : Alone
+        Those that the batches are shared out among.
     """
 
     def __init__(
@@ -98,12 +103,14 @@ class Reweighting:
         chooser: Chooser,
         meta_parameters: Any,
         link: Link,
+        processes: Alone,
     ) -> None:
         self.objective = objective
         self.clean_batches = clean_batches
         self.chooser = chooser
         self.meta_parameters = meta_parameters
         self.link = link
+        self.processes = processes
         self.last: dict[str, Any] | None = None  # step on the batch at hand
         self.clean: Any = None  # its clean batch
 
@@ -131,6 +138,11 @@ class Reweighting:
         if self.last is None:
             self.last = self._weigh(batch)
             return self.last
+        if self.processes.size > 1:
+            raise RuntimeError(
+                "Got a batch a second time in one step, but expected an optimizer that evaluates "
+                "the loss once, with several processes."
+            )
         clean_loss = self.last["clean_loss"]
         if self.parts.clean_loss_weight:
             with no_trace(self.objective, own_stream=True):
@@ -153,9 +165,10 @@ class Reweighting:
             whole = self.meta_parameters is None
             trained = parameters if whole else self.objective.trainable()
         wanted = Wanted(trained, self.link if parts.scale_slopes else None)
-        found = self.chooser(self.objective, pair, clean_pair, parameters, wanted)
         counts = batch.weight if isinstance(batch, Batch) else None
-        weights, loss = descend(found, counts, parts)
+        given = Given(self.objective, pair, clean_pair, parameters, wanted)
+        weigh = partial(self.chooser, *given)
+        found, weights, loss = take_step(given, weigh, counts, parts, self.processes)
         return {
             "loss": loss,
             "y_pred": found.output,
@@ -163,6 +176,18 @@ class Reweighting:
             "clean_loss": found.clean_loss,
             "slopes": found.slopes,
         }
+
+    def whole(self, batch: Batch, step: Mapping[str, Any]) -> tuple[Batch, Mapping[str, Any]]:
+        """Batch and step of all processes, as far as they are kept: no inputs, no outputs."""
+        w, u = step["weights"], step["slopes"]
+        known = batch.rows is not None
+        rows = torch.as_tensor(batch.rows) if known else torch.full((len(w),), -1)
+        p = torch.ones_like(w) if batch.weight is None else batch.weight
+        (rows, p, w, u), _ = self.processes.gathered(rows, p, w, u)
+        known = bool((rows >= 0).all())
+        weight = None if batch.weight is None else p
+        whole = Batch(None, None, rows.numpy(force=True) if known else None, weight)
+        return whole, {**step, "weights": w, "slopes": u}
 
     def _parameters(self) -> Mapping[str, nn.Parameter]:
         """Parameters of the meta-gradient; asked for at every step, since layers may be frozen."""

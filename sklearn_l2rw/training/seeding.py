@@ -14,7 +14,9 @@ from ..meta_gradient.generators import GENERATORS
 
 
 @contextmanager
-def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Iterator[list[Tensor]]:
+def seeded(
+    random_state: Any, device: torch.device, resume: list[Tensor] | None
+) -> Iterator[list[Tensor]]:
     """Run a block on generators seeded by `random_state`, and put the global ones back.
 
     torch has one generator for all threads, so blocks that are seeded come one after the other.
@@ -24,7 +26,7 @@ def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Itera
     ----------
     random_state : int, RandomState instance or None
         None leaves the global generators in charge, as torch's users expect.
-    device : str
+    device : torch.device
         Device whose generator is seeded with the CPU's.
     resume : list of torch.Tensor or None
         States to go on from, as an earlier block yielded them.
@@ -39,7 +41,7 @@ def seeded(random_state: Any, device: str, resume: list[Tensor] | None) -> Itera
     if random_state is None:
         yield states
         return
-    cuda = torch.device(device).type == "cuda"
+    cuda = device.type == "cuda"
     with GENERATORS, torch.random.fork_rng(devices=[device] if cuda else []):
         if resume:
             torch.set_rng_state(resume[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,16 @@ from ..meta_gradient.gradients import at_output, before_sigmoid, before_softmax
 from ..meta_gradient.state import no_trace, perturbed
 from ..nested import copied
 from ..targets.targets import Targets
+from .accelerated import (
+    Accelerated,
+    accelerator_of,
+    check_clean,
+    clean_batch_size,
+    device_of,
+    is_skorchs,
+    join,
+    same_place,
+)
 from .averaging import Averaging
 from .checks import check_callbacks
 from .epoch_log import EpochLog, check_losses
@@ -32,7 +43,7 @@ _WITH_BATCH = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 _COUNTS = 0.01  # of what the mean example counts
 
 
-class Stepping(Averaging):
+class Stepping(Averaging, Accelerated):
     """Training steps on weighted losses."""
 
     _fit: Fit | None
@@ -60,9 +71,31 @@ class Stepping(Averaging):
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Bound the update, unless a callback of the user's does."""
         super().on_grad_computed(net, named_parameters, **kwargs)
+        self._check_weighed("train_step_single")
         clips = self._fit is not None and not self._fit.clips_itself
         if self.max_grad_norm is not None and clips:
             clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
+
+    def _check_weighed(self, name: str) -> None:
+        """Check that other classes, if they override a method, have let this one's step be taken.
+
+        A subclass of ours may take a step as it likes; a mixin that does not know of us may not.
+        """
+        fit = self._fit
+        if fit is None or (fit.reweighting is not None and fit.reweighting.last is not None):
+            return
+        mro, ours = type(self).__mro__, getattr(Stepping, name, None)
+        before = [kind for kind in mro[: mro.index(Stepping)] if not is_skorchs(kind)]
+        if name == "train_step":
+            before = [kind for kind in before if not issubclass(kind, Stepping)]
+        kinds = [kind for kind in before if vars(kind).get(name, ours) is not ours]
+        if kinds:
+            raise TypeError(
+                "Got a training step without learned weights, by "
+                f"{' or '.join(f'{kind.__name__}.{name}' for kind in kinds)}, but expected one "
+                f"that calls super().{name}, or a class that stands behind L2RWMixin among the "
+                "bases."
+            )
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
         """Make the state of the method, now that callbacks have had their say about the net."""
@@ -75,7 +108,9 @@ class Stepping(Averaging):
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(objective, clean, fit_params)
             chooser = self._chooser = Chooser(self.meta_gradient)
-        return Reweighting(objective, clean, chooser, self.meta_parameters, self._link())
+        return Reweighting(
+            objective, clean, chooser, self.meta_parameters, self._link(), fit.processes
+        )
 
     def _link(self) -> Link:
         """From the gradient at the module's output to that at its logits, if it has some."""
@@ -85,19 +120,19 @@ class Stepping(Averaging):
 
     def _clean_batches(self, fit: Fit) -> CleanBatches:
         """Take the clean set as rows, or as a data set whose targets are codes."""
-        clean = fit.clean
-        dataset = clean.X if clean.in_dataset else self.get_dataset(clean.X, clean.y)
+        examples = fit.clean
+        dataset = examples.X if examples.in_dataset else self.get_dataset(examples.X, examples.y)
         source = as_rows(dataset, self.targets_.encode)
         if source is None:
             source = encoded(dataset, self.targets_.encode_item)
-        size = self.clean_batch_size
-        if size is None:
-            size = self.get_params_for("iterator_train").get("batch_size", self.batch_size)
-        size = len(dataset) if size in (None, -1) else int(size)
         # partial_fit goes on drawing where the last fit stopped
         position = getattr(self, "clean_position_", None) or Position.start(torch.initial_seed())
+        position = same_place(position, fit.processes)
         weight = None if fit.clean_weight is None else torch.as_tensor(fit.clean_weight)
-        return CleanBatches(source, size, self.device, position, weight)
+        check_clean(source, examples.targets, weight, fit.processes)
+        size, part = clean_batch_size(self, len(dataset), fit.processes)
+        device = self.device if accelerator_of(self) is None else device_of(self)
+        return CleanBatches(source, size, device, position, weight, part)
 
     def _check_output(self, objective: NetObjective, clean: CleanBatches, fit_params: Any) -> None:
         """Look at what the module returns for a clean batch, before the first step."""
@@ -113,6 +148,8 @@ class Stepping(Averaging):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
+        if self._fit is not None and self._fit.processes.size > 1:
+            cb_kwargs = self.gathered(method_name, cb_kwargs)
         if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
             batch = cb_kwargs["batch"]
             known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
@@ -129,6 +166,7 @@ class Stepping(Averaging):
         """Begin to watch the health of training."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         fit = self._fit or self._needs_fit("on_train_begin")
+        fit.processes = join(self)
         fit.health = HealthCheck(self.history)
         check_callbacks(self)
         callbacks = (callback for _, callback in self.callbacks_)
@@ -145,10 +183,17 @@ class Stepping(Averaging):
         """Keep what a step leaves."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
         fit = self._fit
-        if fit is None or fit.log is None or not training or "weights" not in kwargs:
+        if fit is None or fit.log is None or not training:
+            return
+        self._check_weighed("train_step")
+        if fit.reweighting is None or "weights" not in kwargs:
             return
         batch = batch if isinstance(batch, Batch) else Batch(*batch)
-        fit.log.add(batch, kwargs, self._lr(), self.history)
+        step: Mapping[str, Any] = kwargs
+        if fit.processes.size > 1:
+            batch, step = fit.reweighting.whole(batch, step)
+            self.history.record_batch("train_batch_size", len(step["weights"]))
+        fit.log.add(batch, step, self._lr(), self.history)
         if batch.rows is None:  # weights whose rows are not known are no record
             fit.record = None
 
