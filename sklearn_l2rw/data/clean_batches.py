@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from skorch.utils import to_tensor
 from torch import Tensor
-from torch.utils.data import default_collate
 
-from .batches import Batch
+from ..nested import map_leaves
+from .batches import Batch, CollateNumbered, refuse_weights
+from .collate import Collate
+from .items import as_pair, stack_items
 from .rows import Rows
 
 
@@ -49,6 +51,8 @@ class CleanBatches:
         Where to begin.
     weight : torch.Tensor of shape (n_clean,) or None
         What each clean example counts; None for all the same.
+    collate : callable, default=stack_items
+        Makes a batch of items, where the data set is asked for these.
     """
 
     def __init__(
@@ -58,12 +62,15 @@ class CleanBatches:
         device: str | torch.device,
         position: Position,
         weight: Tensor | None = None,
+        collate: Collate = stack_items,
     ) -> None:
         self.dataset = dataset.to(device) if isinstance(dataset, Rows) else dataset
         self.batch_size = min(batch_size, len(dataset))
         self.device = device
         self.position = position
         self.weight = weight
+        self.collate = collate
+        self._numbered = CollateNumbered(collate)
         self._generator = torch.Generator()
         self._stream = self._draw()
         self._next: Batch | None = None
@@ -99,7 +106,16 @@ class CleanBatches:
     def _at(self, indices: list[int]) -> Batch:
         if isinstance(self.dataset, Rows):
             X, y = self.dataset[indices]
-        else:
-            X, y = default_collate([self.dataset[i] for i in indices])
+            return self._on_device(X, y, indices)
+        items = [self.dataset[i] for i in indices]
+        if self.weight is None:
+            return self._on_device(*as_pair(self.collate(items), "the clean_set"))
+        batch, numbers = self._numbered(list(zip(items, indices, strict=True)))
+        if numbers is None:
+            refuse_weights()
+        return self._on_device(*as_pair(batch, "the clean_set"), numbers)
+
+    def _on_device(self, X: Any, y: Any, indices: Any = None) -> Batch:
         weight = None if self.weight is None else to_tensor(self.weight[indices], self.device)
+        X = map_leaves(lambda x: x, X)  # skorch leaves a BatchEncoding where it is
         return Batch(to_tensor(X, self.device), to_tensor(y, self.device), weight=weight)

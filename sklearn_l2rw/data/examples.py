@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -10,12 +9,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import assert_all_finite
 from skorch.dataset import get_len
-from skorch.utils import data_from_dataset, is_dataset
+from skorch.utils import is_dataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..nested import leaves
 from .arrays import as_inputs, stack_rows, to_numpy
+from .held import held_targets
+from .items import as_dataset
 from .rows import arrays_of, take_rows
 
 
@@ -70,16 +71,14 @@ def enter(
     name : str
         Of X, for error messages.
     """
-    X = stack_rows(X) if of_rows else X
+    X = as_dataset(stack_rows(X) if of_rows else X)
     y = None if y is None else to_numpy(y)
     in_dataset = bool(is_dataset(X))
     if in_dataset:
         inputs, targets = arrays_of(X) or (None, None)
         targets = y if targets is None else to_numpy(targets)
         if targets is None:
-            with suppress(AttributeError):
-                targets = data_from_dataset(X)[1]
-                targets = None if targets is None else to_numpy(targets)
+            targets = held_targets(X)
     else:
         X = inputs = as_inputs(X, tabular=tabular)
         targets = y
@@ -117,7 +116,15 @@ def n_rows(X: Any) -> int:
     """Count the examples of inputs or of a data set; one without a length has none to count."""
     if isinstance(X, Dataset):
         return len(X) if hasattr(X, "__len__") else 0
-    return int(get_len(X))
+    try:
+        return int(get_len(X))
+    except ValueError:
+        lengths = [len(x) for x in leaves(X) if hasattr(x, "__len__")]
+        raise ValueError(
+            f"Got X of several inputs with lengths {lengths}, but expected as many rows of each. "
+            "Flat text with offsets is made by the collate function of a Dataset of texts: "
+            "iterator_train__collate_fn, iterator_valid__collate_fn."
+        ) from None
 
 
 def check_length(y: Any, n: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..nested import named_outputs
 from .algorithm import Link, Wanted, Weighed
 from .graph import inputs_first
 from .state import gradients_untouched, no_trace
@@ -76,8 +77,9 @@ def first_output(losses: Tensor, output: Any) -> Tensor | None:
 
     Not if the examples are along another axis, which shows where both axes are as long.
     """
-    if isinstance(output, Mapping):  # as transformers' models put out
-        output = [output["logits"]] if "logits" in output else [*output.values()]
+    named = named_outputs(output)
+    if named is not None:
+        output = [named["logits"]] if "logits" in named else [*named.values()]
     first = (output or [None])[0] if isinstance(output, (tuple, list)) else output
     if not isinstance(first, Tensor) or not first.requires_grad or first.ndim == 0:
         return None

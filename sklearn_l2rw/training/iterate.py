@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from skorch.utils import to_tensor
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -13,12 +16,14 @@ from ..data.batches import (
     Batches,
     CollateNumbered,
     Numbered,
+    Pairs,
     UnknownRows,
     positions_in,
     refuse_weights,
 )
+from ..data.items import stacking
 from ..data.rows import as_rows, batch_loader, encoded
-from ..nested import leaves, map_leaves
+from ..nested import leaves, logits_of, map_leaves
 from ..targets.targets import Targets
 from .fit_state import Fit
 from .net import Net
@@ -47,10 +52,10 @@ class Iterating(Net):
             coded = encoded(dataset, self.targets_.encode_item)
             loader = super().get_iterator(Numbered(coded), training)
             if loader.batch_sampler is not None:
-                loader.collate_fn = CollateNumbered(loader.collate_fn)
+                loader.collate_fn = CollateNumbered(stacking(loader).collate_fn)
         else:
             coded, positions = encoded(dataset, self.targets_.encode_item), None
-            loader = super().get_iterator(coded, training)
+            loader = stacking(super().get_iterator(coded, training))
             if fit.weight is None:
                 return UnknownRows(loader, "iterator_train")
         if positions is None and fit.weight is not None:
@@ -67,9 +72,10 @@ class Iterating(Net):
         )
         if rows is not None:
             return Batches(self._row_loader(rows, prefix), None)
-        return super().get_iterator(
+        loader = super().get_iterator(
             encoded(dataset, targets.encode_item) if fitting else dataset, training
         )
+        return Pairs(stacking(loader), labelled=fitting)
 
     def _options(self, prefix: str) -> dict[str, Any]:
         return {"batch_size": self.batch_size, **self.get_params_for(prefix)}
@@ -96,24 +102,34 @@ class Iterating(Net):
         return numpy_knows(output) if isinstance(output, Tensor) else output
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Apply the module, to floats where it cannot take integers."""
+        """Apply the module, to floats where it cannot take integers.
+
+        A tuple or list of inputs is given to it as arguments, if it takes so many. Of an output
+        with names, such as a dict, a dataclass or a ``ModelOutput``, its ``logits`` are returned.
+        """
         if isinstance(x, Tensor) and x.is_floating_point():
-            return super().infer(x.to(_precision(self.module_) or x.dtype), **fit_params)
+            x = x.to(_precision(self.module_) or x.dtype)
+            return logits_of(super().infer(x, **fit_params))
         x = _cast_floats(x, self.module_)
         if not _has_integers(x):
-            return super().infer(x, **fit_params)
+            return logits_of(self._call(x, fit_params))
         if getattr(self, "integers_are_floats_", False):
-            return super().infer(_cast_integers(x, self.module_), **fit_params)
+            return logits_of(self._call(_cast_integers(x, self.module_), fit_params))
         try:
-            return super().infer(x, **fit_params)
+            output = self._call(x, fit_params)
         except (RuntimeError, ValueError) as error:
             try:
-                output = super().infer(_cast_integers(x, self.module_), **fit_params)
+                output = self._call(_cast_integers(x, self.module_), fit_params)
             except (RuntimeError, ValueError):
                 raise error from None
-        if self._fit is not None:
-            self.integers_are_floats_ = True
-        return output
+            if self._fit is not None:
+                self.integers_are_floats_ = True
+        return logits_of(output)
+
+    def _call(self, x: Any, fit_params: Any) -> Any:
+        if isinstance(x, list) and len(x) > 1 and takes_each(self.module_, len(x), fit_params):
+            return self.module_(*to_tensor(x, device=self.device), **fit_params)
+        return super().infer(x, **fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""
@@ -122,6 +138,20 @@ class Iterating(Net):
             y_true = self.targets_.like_output(y_true, first)
         loss = super().get_loss(first, y_true, X=X, training=training)
         return loss if training or loss.ndim == 0 else loss.mean()
+
+
+def takes_each(module: nn.Module, n: int, keywords: Mapping[str, Any]) -> bool:
+    """Whether a module has n inputs as arguments of their own, and not as one list."""
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        module = module.module
+    try:
+        inspect.signature(module.forward).bind(*range(n), **keywords)
+    except TypeError:
+        return False
+    except ValueError:  # some callables have no signature
+        return True
+    return True
 
 
 def _precision(module: nn.Module) -> torch.dtype | None:
@@ -141,8 +171,6 @@ def _has_integers(X: Any) -> bool:
 def _cast_floats(X: Any, module: nn.Module) -> Any:
     """Floating inputs in the module's precision."""
     dtype = _precision(module)
-    if dtype is None:
-        return X
     return map_leaves(
         lambda x: x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x, X
     )

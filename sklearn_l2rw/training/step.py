@@ -9,10 +9,10 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import GradientNormClipping
 from torch import nn
-from torch.nn.utils import clip_grad_norm_
 
-from ..data.batches import Batch
+from ..data.batches import Batch, counted
 from ..data.clean_batches import CleanBatches, Position
+from ..data.items import stack_items
 from ..data.rows import as_rows, encoded
 from ..meta_gradient.algorithm import Link
 from ..meta_gradient.choice import Chooser
@@ -22,6 +22,7 @@ from ..nested import copied
 from ..targets.targets import Targets
 from .averaging import Averaging
 from .checks import check_callbacks
+from .clipping import clip_gradient
 from .epoch_log import EpochLog, check_losses
 from .fit_state import Fit
 from .health import HealthCheck
@@ -62,7 +63,7 @@ class Stepping(Averaging):
         super().on_grad_computed(net, named_parameters, **kwargs)
         clips = self._fit is not None and not self._fit.clips_itself
         if self.max_grad_norm is not None and clips:
-            clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
+            clip_gradient([p for _, p in named_parameters], self.max_grad_norm)
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
         """Make the state of the method, now that callbacks have had their say about the net."""
@@ -87,17 +88,21 @@ class Stepping(Averaging):
         """Take the clean set as rows, or as a data set whose targets are codes."""
         clean = fit.clean
         dataset = clean.X if clean.in_dataset else self.get_dataset(clean.X, clean.y)
-        source = as_rows(dataset, self.targets_.encode)
+        options = self.get_params_for("iterator_train")
+        # Examples that come as those of X do go through the same function; others are arrays.
+        alike = clean.in_dataset or not fit.examples.in_dataset
+        collate = options.get("collate_fn") if alike else None
+        source = as_rows(dataset, self.targets_.encode) if collate is None else None
         if source is None:
             source = encoded(dataset, self.targets_.encode_item)
         size = self.clean_batch_size
         if size is None:
-            size = self.get_params_for("iterator_train").get("batch_size", self.batch_size)
+            size = options.get("batch_size", self.batch_size)
         size = len(dataset) if size in (None, -1) else int(size)
         # partial_fit goes on drawing where the last fit stopped
         position = getattr(self, "clean_position_", None) or Position.start(torch.initial_seed())
         weight = None if fit.clean_weight is None else torch.as_tensor(fit.clean_weight)
-        return CleanBatches(source, size, self.device, position, weight)
+        return CleanBatches(source, size, self.device, position, weight, collate or stack_items)
 
     def _check_output(self, objective: NetObjective, clean: CleanBatches, fit_params: Any) -> None:
         """Look at what the module returns for a clean batch, before the first step."""
@@ -113,6 +118,8 @@ class Stepping(Averaging):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
+        if "batch" in cb_kwargs:
+            cb_kwargs["batch"] = counted(cb_kwargs["batch"])
         if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
             batch = cb_kwargs["batch"]
             known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
