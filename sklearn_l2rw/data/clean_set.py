@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from ..nested import map_leaves
 from .examples import Examples
+from .items import as_dataset
 
 Mask = NDArray[np.bool_]
 
@@ -64,7 +65,7 @@ def given_examples(clean_set: Any, arguments: FitArguments) -> Any:
         )
     if arguments.X_val is not None:
         return arguments.X_val, arguments.y_val
-    return None if is_number(clean_set) else clean_set
+    return None if is_number(clean_set) else as_dataset(clean_set)
 
 
 def check_length_known(examples: Examples, arguments: FitArguments) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skorch.utils import data_from_dataset
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from .arrays import to_numpy
@@ -23,11 +22,6 @@ def held_targets(dataset: Any) -> NDArray[Any] | None:
     An attribute of such a name may be something else, names of classes or targets before a
     transform. So it is believed where it has one entry for each item, and some items have these.
     """
-    try:
-        X, y = data_from_dataset(dataset)
-        return None if y is None else to_numpy(y)
-    except AttributeError:
-        pass
     try:
         found = _candidate(dataset)
         known = found is not None and len(found) > 0 and _are_of_items(found, dataset)

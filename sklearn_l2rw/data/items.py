@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 LABELS = ("labels", "label")  # as in data sets and collators of Hugging Face
@@ -52,17 +50,24 @@ def with_label(item: Any, y: Any, source: str = "a Dataset") -> Any:
     return X, y
 
 
-def _stackable(name: str, values: list[Any]) -> Any:
-    """Values of one key as torch's own collate function takes them: lists become tensors."""
-    if not all(isinstance(value, list) for value in values):
-        return values
-    try:
-        return [torch.as_tensor(np.asarray(value)) for value in values]
-    except (TypeError, ValueError):
+def _column(name: str, values: list[Any]) -> list[Any]:
+    """Values of one key as torch's own collate function takes them: lists become arrays."""
+    column = [np.asarray(value) if isinstance(value, list) else value for value in values]
+    if name not in LABELS and any(isinstance(x, str) for x in column):
         raise ValueError(
-            f"Got items with lists under {name!r} that are no arrays of numbers. Leave that column "
-            "out of the Dataset, or set iterator_train__collate_fn to what makes a batch of it."
-        ) from None
+            f"Got items with text under {name!r}, which a module cannot take. Leave it out, by "
+            f"dataset.remove_columns({name!r}), or make numbers of it in a collate function, "
+            "iterator_train__collate_fn and iterator_valid__collate_fn."
+        )
+    shapes = {np.shape(x) for x in column if hasattr(x, "shape")}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"Got items whose {name!r} have different shapes, {sorted(shapes)[:3]}, but "
+            "expected one shape to make a batch of. Pad them, in the tokenizer "
+            "(padding='max_length') or by a collate function: iterator_train__collate_fn (and "
+            "iterator_valid__collate_fn) = DataCollatorWithPadding(tokenizer), for instance."
+        )
+    return column
 
 
 def stack_items(items: list[Any]) -> Any:
@@ -72,16 +77,7 @@ def stack_items(items: list[Any]) -> Any:
     """
     if not all(isinstance(item, Mapping) for item in items):
         return default_collate(items)
-    columns = {name: _stackable(name, [item[name] for item in items]) for name in items[0]}
-    for name, column in columns.items():
-        shapes = {tuple(x.shape) for x in column if isinstance(x, Tensor)}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"Got items whose {name!r} have different shapes, {sorted(shapes)[:3]}, but "
-                "expected one shape to make a batch of. Pad them, in the tokenizer "
-                "(padding='max_length') or by a collate function: iterator_train__collate_fn (and "
-                "iterator_valid__collate_fn) = DataCollatorWithPadding(tokenizer), for instance."
-            )
+    columns = {name: _column(name, [item[name] for item in items]) for name in items[0]}
     return {name: default_collate(column) for name, column in columns.items()}
 
 

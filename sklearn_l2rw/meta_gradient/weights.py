@@ -30,7 +30,8 @@ def _check_batch(batch: Any, name: str) -> None:
             f"Got {name} of type {type(batch).__name__}, but expected a pair (X, y) of tensors."
         )
     X, y = batch
-    inputs = leaves(X)
+    is_tuple = isinstance(X, tuple) and not isinstance(X, PackedSequence)
+    inputs = leaves([*X] if is_tuple else X)
     tensors = [x for x in inputs if isinstance(x, (Tensor, PackedSequence))]
     arrays = [x for x in inputs if hasattr(x, "__array__") and not isinstance(x, Tensor)]
     if not tensors or arrays or not isinstance(y, Tensor):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +32,8 @@ from ..data.rows import take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
 from .averaging import Averaging
-from .checks import check_copyable, check_parameters
+from .checks import check_parameters
+from .copying import copy_of
 from .epoch_log import check_trained
 from .fit_state import Fit
 from .recording import RECORDED, RowRecord
@@ -328,8 +328,7 @@ class Fitting(Averaging):
         for name in ("_chooser", "integers_are_floats_"):  # what was found out about the last one
             self.__dict__.pop(name, None)
         if self.module_ is self.module:
-            check_copyable(self.module)
-            self.module_ = copy.deepcopy(self.module)
+            self.module_ = copy_of(self.module)
         self.begin_average(keep=False)
         return self
 
@@ -338,7 +337,7 @@ class Fitting(Averaging):
         super().initialize_criterion(*args, **kwargs)
         self.__dict__.pop("_chooser", None)
         if self.criterion_ is self.criterion:
-            self.criterion_ = copy.deepcopy(self.criterion)
+            self.criterion_ = copy_of(self.criterion)
         return self
 
     def initialize_history(self) -> Any:

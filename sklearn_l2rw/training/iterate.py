@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import torch
-from skorch.utils import to_tensor
+from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -25,6 +23,7 @@ from ..data.items import stacking
 from ..data.rows import as_rows, batch_loader, encoded
 from ..nested import leaves, logits_of, map_leaves
 from ..targets.targets import Targets
+from .calling import called
 from .fit_state import Fit
 from .net import Net
 
@@ -108,28 +107,28 @@ class Iterating(Net):
         with names, such as a dict, a dataclass or a ``ModelOutput``, its ``logits`` are returned.
         """
         if isinstance(x, Tensor) and x.is_floating_point():
-            x = x.to(_precision(self.module_) or x.dtype)
-            return logits_of(super().infer(x, **fit_params))
+            return self._call(x.to(_precision(self.module_) or x.dtype), fit_params)
         x = _cast_floats(x, self.module_)
         if not _has_integers(x):
-            return logits_of(self._call(x, fit_params))
+            return self._call(x, fit_params)
         if getattr(self, "integers_are_floats_", False):
-            return logits_of(self._call(_cast_integers(x, self.module_), fit_params))
+            return self._call(_cast_integers(x, self.module_), fit_params)
         try:
-            output = self._call(x, fit_params)
+            return self._call(x, fit_params)
         except (RuntimeError, ValueError) as error:
             try:
                 output = self._call(_cast_integers(x, self.module_), fit_params)
             except (RuntimeError, ValueError):
                 raise error from None
-            if self._fit is not None:
-                self.integers_are_floats_ = True
-        return logits_of(output)
+        if self._fit is not None:
+            self.integers_are_floats_ = True
+        return output
 
     def _call(self, x: Any, fit_params: Any) -> Any:
-        if isinstance(x, list) and len(x) > 1 and takes_each(self.module_, len(x), fit_params):
-            return self.module_(*to_tensor(x, device=self.device), **fit_params)
-        return super().infer(x, **fit_params)
+        below = super().infer
+        if getattr(below, "__func__", None) is NeuralNet.infer:
+            return called(self, below, x, fit_params)
+        return logits_of(below(x, **fit_params))
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""
@@ -138,20 +137,6 @@ class Iterating(Net):
             y_true = self.targets_.like_output(y_true, first)
         loss = super().get_loss(first, y_true, X=X, training=training)
         return loss if training or loss.ndim == 0 else loss.mean()
-
-
-def takes_each(module: nn.Module, n: int, keywords: Mapping[str, Any]) -> bool:
-    """Whether a module has n inputs as arguments of their own, and not as one list."""
-    module = getattr(module, "_orig_mod", module)  # of torch.compile
-    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        module = module.module
-    try:
-        inspect.signature(module.forward).bind(*range(n), **keywords)
-    except TypeError:
-        return False
-    except ValueError:  # some callables have no signature
-        return True
-    return True
 
 
 def _precision(module: nn.Module) -> torch.dtype | None:
