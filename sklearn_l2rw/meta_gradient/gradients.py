@@ -144,7 +144,8 @@ def add_to_gradients(pairs: Sequence[tuple[Tensor, Tensor]], factor: float) -> N
     for leaf, gradient in pairs:
         g = factor * gradient
         if leaf.grad is None:
-            leaf.grad = g
+            same = g.is_sparse or g.stride() == leaf.stride()  # else torch warns of its layout
+            leaf.grad = g if same else torch.empty_like(leaf).copy_(g)
         elif leaf.grad.is_sparse and not g.is_sparse:
             leaf.grad = g + leaf.grad
         else:
