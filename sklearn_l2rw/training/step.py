@@ -89,9 +89,9 @@ class Stepping(Averaging):
         clean = fit.clean
         dataset = clean.X if clean.in_dataset else self.get_dataset(clean.X, clean.y)
         options = self.get_params_for("iterator_train")
-        # Examples that come as those of X do go through the same function; others are arrays.
-        alike = clean.in_dataset or not fit.examples.in_dataset
-        collate = options.get("collate_fn") if alike else None
+        # A Dataset, and rows of X, go through the user's function; arrays are a batch already.
+        as_items = clean.in_dataset or hasattr(self, "clean_indices_")
+        collate = options.get("collate_fn") if as_items else None
         source = as_rows(dataset, self.targets_.encode) if collate is None else None
         if source is None:
             source = encoded(dataset, self.targets_.encode_item)

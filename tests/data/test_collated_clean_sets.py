@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from sklearn_l2rw import example_weights
-from tests.small import X_CLEAN, Y_CLEAN, CountSteps, Record, X, Y, make_net
+from tests.small import X_CLEAN, Y_CLEAN, Record, X, Y, make_net
 
 LOSS = nn.CrossEntropyLoss(reduction="none")
 
@@ -99,16 +99,27 @@ def test_what_a_clean_example_counts_goes_with_it(collate: Any) -> None:
     assert record.clean_losses[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_arrays_go_through_it_with_arrays() -> None:
-    """A function that makes another thing of the items makes it of all items."""
+def doubled(items: Any) -> Any:
+    rows, y = zip(*items, strict=True)
+    return 2 * torch.as_tensor(np.stack(rows)), torch.stack(list(y))
 
-    def doubled(items: Any) -> Any:
-        rows, y = zip(*items, strict=True)
-        return 2 * torch.as_tensor(np.stack(rows)), torch.stack(list(y))
 
-    record, plain = CountSteps(), Record()
-    make_net(iterator_train__collate_fn=doubled, callbacks=[record]).fit(X, Y)
-    make_net(clean_set=(2 * X_CLEAN, Y_CLEAN), callbacks=[plain]).fit(2 * X, Y)
+def test_rows_of_x_go_through_it_with_the_others() -> None:
+    mask = np.arange(42) % 3 == 0
+    record, plain = Record(), Record()
+    make_net(clean_set=None, iterator_train__collate_fn=doubled, callbacks=[record]).fit(
+        X, Y, clean_mask=mask
+    )
+    make_net(clean_set=None, callbacks=[plain]).fit(2 * X, Y, clean_mask=mask)
+    for a, b in zip(record.weights, plain.weights, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_arrays_are_a_batch_already() -> None:
+    record, plain = Record(), Record()
+    doubly = 2 * X_CLEAN, Y_CLEAN
+    make_net(clean_set=doubly, iterator_train__collate_fn=doubled, callbacks=[record]).fit(X, Y)
+    make_net(clean_set=doubly, callbacks=[plain]).fit(2 * X, Y)
     for a, b in zip(record.weights, plain.weights, strict=True):
         torch.testing.assert_close(a, b)
 
