@@ -105,7 +105,8 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         for batch, numbers in self.loader:
-            X, y = as_pair(batch, "iterator_train")
+            is_pair = type(batch) in (tuple, list) and len(batch) == 2
+            X, y = batch if is_pair else as_pair(batch, "iterator_train")
             rows = self._rows_of(numbers)
             yield Batch(X, y, rows, self._weight_of(rows))
 
@@ -176,6 +177,9 @@ class Uneven:
     def __len__(self) -> int:
         return n_examples(*self.batch)
 
+    def __getitem__(self, i: int) -> Any:
+        return self.batch[i]
+
 
 def n_examples(X: Any, y: Any) -> int:
     """Count the examples of a batch."""
@@ -186,13 +190,9 @@ def countable(batches: Any) -> Iterator[Any]:
     """Yield batches that skorch can count the examples of."""
     for batch in batches:
         X = batch[0] if type(batch) in (Batch, tuple, list) else None
-        lengths = {len(x) for x in leaves(X) if isinstance(x, Tensor) and x.ndim}
+        several = leaves(X) if isinstance(X, (tuple, list, Mapping)) else ()
+        lengths = {len(x) for x in several if isinstance(x, Tensor) and x.ndim}
         yield batch if len(lengths) <= 1 else Uneven(batch)
-
-
-def counted(batch: Any) -> Any:
-    """Return the batch that skorch could not count."""
-    return batch.batch if isinstance(batch, Uneven) else batch
 
 
 def refuse_weights() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset
 from ..nested import leaves
 from .arrays import as_inputs, stack_rows, to_numpy
 from .held import held_targets
-from .items import as_dataset
+from .items import Listed
 from .rows import arrays_of, take_rows
 
 
@@ -71,7 +72,8 @@ def enter(
     name : str
         Of X, for error messages.
     """
-    X = as_dataset(stack_rows(X) if of_rows else X)
+    X = as_dataset(X)
+    X = stack_rows(X) if of_rows else X
     y = None if y is None else to_numpy(y)
     in_dataset = bool(is_dataset(X))
     if in_dataset:
@@ -90,6 +92,12 @@ def enter(
     if name == "X":
         check_length(targets, n)
     return Examples(X, y, inputs, targets, n, in_dataset)
+
+
+def as_dataset(X: Any) -> Any:
+    """Return X, as a data set of torch's where it is one of Hugging Face's."""
+    is_hub = hasattr(X, "column_names") and hasattr(X, "set_format") and hasattr(X, "__len__")
+    return Listed(X) if is_hub and not isinstance(X, (Dataset, Mapping)) else X
 
 
 def check_finite(X: Any, name: str) -> None:

@@ -99,9 +99,3 @@ class Listed(Dataset[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         return self.dataset[int(index)]
-
-
-def as_dataset(X: Any) -> Any:
-    """Return X, as a data set of torch's where it is one of Hugging Face's."""
-    is_hub = hasattr(X, "column_names") and hasattr(X, "set_format") and hasattr(X, "__len__")
-    return Listed(X) if is_hub and not isinstance(X, (Dataset, Mapping)) else X

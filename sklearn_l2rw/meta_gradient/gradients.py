@@ -77,7 +77,7 @@ def first_output(losses: Tensor, output: Any) -> Tensor | None:
 
     Not if the examples are along another axis, which shows where both axes are as long.
     """
-    named = named_outputs(output)
+    named = None if isinstance(output, Tensor) else named_outputs(output)
     if named is not None:
         output = [named["logits"]] if "logits" in named else [*named.values()]
     first = (output or [None])[0] if isinstance(output, (tuple, list)) else output

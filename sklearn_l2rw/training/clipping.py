@@ -1,4 +1,4 @@
-"""The bound on the norm of the gradient, of sparse gradients too."""
+"""The bound on the norm of a gradient some of which is sparse, as that of embeddings may be."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 
-def clip_gradient(parameters: Sequence[Tensor], max_norm: float) -> None:
+def clip_sparse(parameters: Sequence[Tensor], max_norm: float) -> None:
     """Scale the gradient of parameters down to a norm of at most `max_norm`.
 
-    As `torch.nn.utils.clip_grad_norm_`, which takes no sparse gradients, such as embeddings have.
+    As `torch.nn.utils.clip_grad_norm_`, which takes no sparse gradients.
     """
-    held = [p for p in parameters if p.grad is not None]
-    if not any(p.grad.is_sparse for p in held if p.grad is not None):
-        clip_grad_norm_(held, max_norm)
-        return
     parts = []
-    for p in held:
-        assert p.grad is not None
+    for p in parameters:
+        if p.grad is None:
+            continue
         if p.grad.is_sparse:
             p.grad = p.grad.coalesce()  # entries of one place count together
-            parts.append(p.grad.values())
-        else:
-            parts.append(p.grad)
+        parts.append(p.grad.values() if p.grad.is_sparse else p.grad)
     norms = [torch.linalg.vector_norm(part) for part in parts]
     total = torch.linalg.vector_norm(torch.stack([norm.to(norms[0].device) for norm in norms]))
     factor = (max_norm / (total + 1e-6)).clamp(max=1.0)

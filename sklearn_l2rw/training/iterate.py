@@ -126,9 +126,10 @@ class Iterating(Net):
 
     def _call(self, x: Any, fit_params: Any) -> Any:
         below = super().infer
-        if getattr(below, "__func__", None) is NeuralNet.infer:
+        if isinstance(x, list) and getattr(below, "__func__", None) is NeuralNet.infer:
             return called(self, below, x, fit_params)
-        return logits_of(below(x, **fit_params))
+        output = below(x, **fit_params)
+        return output if isinstance(output, Tensor) else logits_of(output)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""

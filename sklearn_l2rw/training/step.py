@@ -9,8 +9,9 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import GradientNormClipping
 from torch import nn
+from torch.nn.utils import clip_grad_norm_
 
-from ..data.batches import Batch, counted
+from ..data.batches import Batch, Uneven
 from ..data.clean_batches import CleanBatches, Position
 from ..data.items import stack_items
 from ..data.rows import as_rows, encoded
@@ -22,7 +23,7 @@ from ..nested import copied
 from ..targets.targets import Targets
 from .averaging import Averaging
 from .checks import check_callbacks
-from .clipping import clip_gradient
+from .clipping import clip_sparse
 from .epoch_log import EpochLog, check_losses
 from .fit_state import Fit
 from .health import HealthCheck
@@ -42,6 +43,7 @@ class Stepping(Averaging):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Weigh the batch's examples, and differentiate (see `meta_gradient.composed`)."""
         fit = self._fit or self._needs_fit("train_step")
+        batch = batch.batch if isinstance(batch, Uneven) else batch
         self._set_training(True)
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
             fit.reweighting = self._reweighting(fit, fit_params)
@@ -63,7 +65,9 @@ class Stepping(Averaging):
         super().on_grad_computed(net, named_parameters, **kwargs)
         clips = self._fit is not None and not self._fit.clips_itself
         if self.max_grad_norm is not None and clips:
-            clip_gradient([p for _, p in named_parameters], self.max_grad_norm)
+            parameters = [p for _, p in named_parameters]
+            sparse = any(p.grad is not None and p.grad.is_sparse for p in parameters)
+            (clip_sparse if sparse else clip_grad_norm_)(parameters, self.max_grad_norm)
 
     def _reweighting(self, fit: Fit, fit_params: Any) -> Reweighting:
         """Make the state of the method, now that callbacks have had their say about the net."""
@@ -118,8 +122,8 @@ class Stepping(Averaging):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
-        if "batch" in cb_kwargs:
-            cb_kwargs["batch"] = counted(cb_kwargs["batch"])
+        if isinstance(cb_kwargs.get("batch"), Uneven):
+            cb_kwargs["batch"] = cb_kwargs["batch"].batch
         if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
             batch = cb_kwargs["batch"]
             known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()

@@ -89,6 +89,16 @@ def test_a_batch_encoding(kind: str) -> None:
     assert len(rank_label_errors(net, X, Y).indices) == 40
 
 
+def test_a_clean_set_that_is_padded_to_another_length() -> None:
+    short = ["good film", "bad plot"] * 4
+    assert encoding(short)["input_ids"].shape[1] < encoding(TEXTS)["input_ids"].shape[1]
+    net = net_of(clean_set=(encoding(short), [0, 1] * 4)).fit(encoding(TEXTS), Y)
+    assert net.example_weights_.shape == (40,)
+    one = {"input_ids": torch.zeros(8, dtype=torch.int64), "attention_mask": torch.ones(8, 5)}
+    with pytest.raises(ValueError, match=r"'input_ids': 1.*'input_ids': 2"):
+        net_of(clean_set=(one, [0, 1] * 4)).fit(encoding(TEXTS), Y)
+
+
 def test_lists_are_refused_with_advice() -> None:
     ragged = tokenizer()(TEXTS)
     net = net_of(clean_set=(encoding(CLEAN_TEXTS), Y_CLEAN))

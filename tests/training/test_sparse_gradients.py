@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from sklearn_l2rw import L2RWClassifier
-from sklearn_l2rw.training.clipping import clip_gradient
+from sklearn_l2rw.training.clipping import clip_sparse
 from tests.small import state_of
 
 WORDS = np.random.default_rng(0).integers(0, 9, (40, 5))
@@ -52,7 +52,7 @@ def test_clips_as_torch_does(max_norm: float) -> None:
         return [*module.parameters(), nn.Parameter(torch.ones(2))]  # the last has no gradient
 
     found, expected = gradients(True), gradients(False)
-    clip_gradient(found, max_norm)
+    clip_sparse(found, max_norm)
     clip_grad_norm_(expected, max_norm)
     for p, q in zip(found, expected, strict=True):
         if q.grad is None:
