@@ -47,10 +47,10 @@ class Objective(nn.Module):
 
         A function of the user's gets an output with names whole, and takes of it what it needs.
         """
-        if isinstance(self.loss, nn.Module) and hasattr(self.loss, "reduction"):
+        is_torchs = isinstance(self.loss, nn.Module) and hasattr(self.loss, "reduction")
+        named = None if isinstance(output, tuple) else named_outputs(output)
+        if named is None or is_torchs:
             output = logits_of(output)
-        named = named_outputs(output)
-        if named is None:
             return self.loss(output[0] if isinstance(output, tuple) else output, y)
         try:
             return self.loss(output, y)

@@ -67,10 +67,15 @@ class Fitting(Averaging):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or what else skorch takes
-            The examples: arrays, data frames, lists, CSR matrices, tensors of any shape, a dict
-            or list of such for modules with several inputs, or a torch Dataset.
+            The examples: arrays, data frames, lists, CSR matrices, tensors of any shape. For
+            modules with several inputs a dict of such (or a tokenizer's ``BatchEncoding``), which
+            are keyword arguments, or a tuple or list, which are positional ones. Or a Dataset, of
+            torch or of Hugging Face, whose items are pairs (X, y), or dicts of inputs and of
+            ``labels`` or ``label``.
         y : array-like of shape (n_samples,), default=None
-            Their labels or targets. None where X is a Dataset that has them.
+            Their labels or targets. None where X is a Dataset that has them. Those that it holds
+            as ``targets``, ``labels`` or ``y``, beside items that have the same, are known before
+            training; else a classifier needs `classes`.
         sample_weight : array-like of shape (n_samples,), default=None
             What each example counts, at least 0. The example's loss is multiplied by it: 2 is the
             same as having it in the batch twice, 0 takes it out. Learned weights multiply it.

@@ -196,6 +196,16 @@ def test_a_loss_of_the_users_gets_the_whole() -> None:
     torch.testing.assert_close(step.losses, expected.detach())
 
 
+def test_any_loss_gets_the_logits_of_a_named_tuple() -> None:
+    """As the first of a tuple; torchvision's nets with auxiliary classifiers return such."""
+    torch.manual_seed(0)
+    step = reweighted_backward(
+        Named("named tuple"), partial(F.cross_entropy, reduction="none"), BATCH, CLEAN
+    )
+    expected = F.cross_entropy(step.output.logits, BATCH[1], reduction="none")
+    torch.testing.assert_close(step.losses, expected.detach())
+
+
 def test_a_loss_that_cannot_take_the_whole() -> None:
     with pytest.raises(TypeError, match="must be Tensor, not dict") as raised:
         example_weights(Named(), partial(F.cross_entropy, reduction="none"), BATCH, CLEAN)
