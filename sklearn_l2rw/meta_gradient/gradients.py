@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..nested import named_outputs
 from .algorithm import Link, Wanted, Weighed
+from .contexts import Context, current
 from .graph import inputs_first
 from .state import gradients_untouched, no_trace
 
@@ -195,12 +196,22 @@ class Clean:
         norms = None if link is None else output_norms(losses, output, link)
         slopes = torch.zeros_like(losses) if slopes is None else slopes.detach()
         return Weighed(
-            slopes, losses, output, self.loss, partial(_backward, losses, self.term), norms
+            slopes,
+            losses,
+            output,
+            self.loss,
+            partial(_backward, losses, self.term, current()),
+            norms,
         )
 
 
 def _backward(
-    losses: Tensor, term: Sequence[tuple[Tensor, Tensor]], weights: Tensor, clean_weight: float
+    losses: Tensor,
+    term: Sequence[tuple[Tensor, Tensor]],
+    context: Context,
+    weights: Tensor,
+    clean_weight: float,
 ) -> None:
     add_to_gradients(term, clean_weight)  # first: hooks are to see the sum
-    (weights * losses).sum().backward()  # type: ignore[no-untyped-call]
+    with context():  # a checkpoint runs its part of the module again
+        (weights * losses).sum().backward()  # type: ignore[no-untyped-call]

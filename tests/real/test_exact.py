@@ -21,7 +21,7 @@ SLOW = {"timm mobilenet", "timm resnet"}
 NAMES = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in NETS]
 # peft's own, and what mobilenet's hard-sigmoid makes of all ways but one pass an example
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:The meta-gradient is computed by one backward pass"),
 ]
 

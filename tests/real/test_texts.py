@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+    "ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"
 )
 WORDS = ["good", "fine", "bad", "poor", "film", "plot", "a", "the"]
 SIZES: dict[str, Any] = {
@@ -171,3 +171,17 @@ def test_adapters_that_are_merged_after_training() -> None:
         found = merged(**encoding(TEXTS)).logits.softmax(1)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
     assert same_state(state_of(module), before)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_gradient_checkpointing(lora: bool) -> None:
+    module: Any = seeded_bert()
+    if lora:
+        module = with_lora(module, task_type="SEQ_CLS")
+        module.enable_input_require_grads()
+    settings: dict[str, Any] = {"clean_set": (encoding(CLEAN_TEXTS), Y_CLEAN)}
+    expected = net_of(module=module, **settings).fit(encoding(TEXTS), Y)
+    module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    net = net_of(module=module, **settings).fit(encoding(TEXTS), Y)
+    assert net.meta_gradient_ != "per_example"
+    assert same_state(state_of(net.module_), state_of(expected.module_), atol=1e-4)
