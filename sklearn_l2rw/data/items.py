@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import Dataset, default_collate
 
 LABELS = ("labels", "label")  # as in data sets and collators of Hugging Face
 
@@ -82,8 +82,8 @@ def stack_items(items: list[Any]) -> Any:
 
 
 def stacking(loader: Any) -> Any:
-    """Let a loader of torch's that stacks items do so by `stack_items`."""
-    if isinstance(loader, DataLoader) and loader.collate_fn is default_collate:
+    """Let a new DataLoader that stacks items do so by `stack_items`."""
+    if loader.collate_fn is default_collate:
         loader.collate_fn = stack_items
     return loader
 

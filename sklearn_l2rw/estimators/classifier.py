@@ -44,10 +44,11 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         The network. With the default criterion it returns logits, of shape (n, n_classes), or a
         dict, dataclass or ``ModelOutput`` that has them as ``logits``, which are what criterion,
         predictions and callbacks get; of a tuple they get the first. A given instance is copied,
-        not trained; frozen parameters of the copy take memory once one of the two is written. If
-        the class has parameters named ``n_features``,
-        ``n_outputs`` or ``n_classes`` without a default, they get their values from the data,
-        unless ``module__n_features`` and so on are set. None builds an :class:`MLP`, for tables.
+        not trained; what is frozen in it takes memory once one of the two is written, or at once
+        where it lies in a file that weights were loaded from: then give a function that makes the
+        module. If the class (or function) has parameters named ``n_features``, ``n_outputs`` or
+        ``n_classes`` without a default, they get their values from the data, unless
+        ``module__n_features`` and so on are set. None builds an :class:`MLP`, for tables.
 
     clean_set : (Xv, yv), torch.utils.data.Dataset, int or float, default=None
         Trusted examples: inputs of the same form as X, and one label each, of the same kind as y.

@@ -54,7 +54,8 @@ class Iterating(Net):
                 loader.collate_fn = CollateNumbered(stacking(loader).collate_fn)
         else:
             coded, positions = encoded(dataset, self.targets_.encode_item), None
-            loader = stacking(super().get_iterator(coded, training))
+            loader = super().get_iterator(coded, training)
+            loader = stacking(loader) if self.iterator_train is DataLoader else loader
             if fit.weight is None:
                 return UnknownRows(loader, "iterator_train")
         if positions is None and fit.weight is not None:
@@ -74,7 +75,8 @@ class Iterating(Net):
         loader = super().get_iterator(
             encoded(dataset, targets.encode_item) if fitting else dataset, training
         )
-        return Pairs(stacking(loader), labelled=fitting)
+        loader = stacking(loader) if getattr(self, prefix) is DataLoader else loader
+        return Pairs(loader, labelled=fitting)
 
     def _options(self, prefix: str) -> dict[str, Any]:
         return {"batch_size": self.batch_size, **self.get_params_for(prefix)}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from skorch.helper import predefined_split
 from torch import Tensor, nn
-from torch.utils.data import Dataset, IterableDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from sklearn_l2rw import L2RWClassifier
 from tests.small import X_CLEAN, Y_CLEAN, Y_NOISY, Record, X, Y, make_net, state_of
@@ -171,6 +171,14 @@ def test_a_stream() -> None:
     net = net_of(classes=[0, 1], iterator_train__shuffle=False)
     net.fit(Stream(Items(X, Y_NOISY)), None)
     assert_same(net, net_of(iterator_train__shuffle=False).fit(halves(X), Y_NOISY))
+
+
+def test_a_loader_of_the_users_is_left_alone() -> None:
+    loader = DataLoader(Items(X, Y_NOISY), batch_size=16)
+    settings = {f"iterator_{part}": lambda *args, **kwargs: loader for part in ("train", "valid")}
+    net = net_of(classes=[0, 1], **settings).fit(Items(X, Y_NOISY), None)
+    assert len(net.predict(Items(X, Y_NOISY))) == len(X)
+    assert loader.collate_fn is default_collate
 
 
 # Bad items
