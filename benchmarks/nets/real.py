@@ -5,32 +5,17 @@ Nothing is downloaded. Needs the extra ``real``.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from benchmarks.nets.torchvision_operators import let_torchvision_in
 
 VOCABULARY = 1000
 
 
-@cache
-def _torchvision_operators() -> torch.library.Library:
-    """Declare the compiled operators of torchvision that are missing beside a CPU build of torch.
-
-    PyPI's torchvision is built for CUDA, and refuses to be imported where these are not known;
-    timm, which imports it, calls none of them.
-    """
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            library.define(schema)  # type: ignore[no-untyped-call]
-    return library
-
-
 def _timm(name: str, n_outputs: int, **more: Any) -> nn.Module:
-    _torchvision_operators()
+    let_torchvision_in()
     import timm
 
     net: nn.Module = timm.create_model(name, num_classes=n_outputs, **more)
@@ -62,7 +47,7 @@ class Bert(nn.Module):
 
     def __init__(self, n_outputs: int = 10) -> None:
         super().__init__()
-        _torchvision_operators()
+        let_torchvision_in()
         from transformers import BertConfig, BertForSequenceClassification
 
         self.bert = BertForSequenceClassification(

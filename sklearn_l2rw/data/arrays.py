@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def detached(X: Any) -> Any:
 
 def several(X: Any) -> bool:
     """Tell several inputs, a dict or sequence of arrays, from one, which may be a list of rows."""
-    if isinstance(X, dict):
+    if isinstance(X, Mapping):
         return not sparse.issparse(X)  # scipy's dok_matrix is a dict
     return type(X) in (tuple, list) and any(hasattr(x, "shape") for x in X)
 
@@ -78,6 +79,22 @@ def _as_array(x: Any, *, tabular: bool = False) -> Any:
     return sparse.csr_matrix(array) if sparse.issparse(array) else for_torch(array)
 
 
+def _as_input(name: Any, x: Any) -> Any:
+    """One of several inputs, which may be several itself; a list is one of rows."""
+    if several(x):
+        return map_leaves(_as_array, x)
+    if type(x) in (tuple, list):
+        lengths = sorted({len(row) for row in x if isinstance(row, (tuple, list))})
+        if len(lengths) > 1:
+            raise ValueError(
+                f"Got X with ragged lists under {name!r}, of {lengths[0]} to {lengths[-1]} entries "
+                "a row, but expected an array or a tensor. Of a tokenizer ask for it: "
+                "tokenizer(texts, padding=True, return_tensors='pt')."
+            )
+        x = np.asarray(x)
+    return _as_array(x)
+
+
 def stack_rows(X: Any) -> Any:
     """One array of a list of rows, each an array of one dimension; other X as they are."""
     if type(X) not in (tuple, list) or not several(X):
@@ -98,6 +115,8 @@ def as_inputs(X: Any, *, tabular: bool = False) -> Any:
     """
     if tabular:
         X = stack_rows(X)
+    if isinstance(X, Mapping) and several(X):
+        return {name: _as_input(name, x) for name, x in X.items()}
     if several(X):
         return map_leaves(_as_array, X)
     return _as_array(X, tabular=tabular)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skorch.dataset import get_len
 from torch import Tensor
-from torch.utils.data import Dataset, Subset, default_collate
+from torch.utils.data import Dataset, Subset
 
+from ..nested import leaves
 from .collate import Collate, order_of
+from .items import as_pair, label_key, stack_items
 
 Positions = NDArray[np.int64]
 _ENOUGH = 8  # items whose order is not kept by chance
@@ -43,18 +46,6 @@ class Batch(tuple[Any, Any]):
         return Batch, (*self, self.rows, self.weight)
 
 
-def as_pair(batch: Any, source: str) -> tuple[Any, Any]:
-    """X and y of a batch or an item that a loader or a data set of the user's yields."""
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
-        return batch[0], batch[1]
-    several = isinstance(batch, (tuple, list))
-    got = f"{len(batch)} values" if several else f"1 value, a {type(batch).__name__},"
-    raise ValueError(
-        f"Got {got} from {source}, but expected exactly 2 values, X and y. Put several inputs "
-        "into X, as a dict or a tuple, and weights of examples into sample_weight."
-    )
-
-
 class Numbered(Dataset[Any]):
     """A data set whose items come with their numbers; an item may be a whole batch."""
 
@@ -78,7 +69,7 @@ class CollateNumbered:
 
     def __init__(self, collate: Collate) -> None:
         self.collate = collate
-        self._trusted = collate is default_collate
+        self._trusted = collate is stack_items
         self._lost = False
 
     def __call__(self, items: list[tuple[Any, int]]) -> tuple[Any, list[int] | None]:
@@ -114,7 +105,8 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         for batch, numbers in self.loader:
-            X, y = as_pair(batch, "iterator_train")
+            is_pair = type(batch) in (tuple, list) and len(batch) == 2
+            X, y = batch if is_pair else as_pair(batch, "iterator_train")
             rows = self._rows_of(numbers)
             yield Batch(X, y, rows, self._weight_of(rows))
 
@@ -141,6 +133,26 @@ class Batches:
         return getattr(self.loader, name)
 
 
+class Pairs(Batches):
+    """A loader of the user's or of skorch's whose batches may be dicts that have the labels.
+
+    In prediction they need not be `labelled`.
+    """
+
+    def __init__(self, loader: Any, *, labelled: bool) -> None:
+        super().__init__(loader, None)
+        self.labelled = labelled
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.loader:
+            if not isinstance(batch, Mapping):
+                yield batch
+            elif self.labelled or label_key(batch) is not None:
+                yield as_pair(batch, "iterator_valid")
+            else:
+                yield batch, None
+
+
 class UnknownRows(Batches):
     """A loader of the user's, whose batches do not say which rows they have."""
 
@@ -151,6 +163,36 @@ class UnknownRows(Batches):
     def __iter__(self) -> Iterator[Batch]:
         for batch in self.loader:
             yield Batch(*as_pair(batch, self.source))
+
+
+class Uneven:
+    """A batch whose inputs are of several lengths, with that of its examples as length.
+
+    skorch asks a batch how many it has, and cannot tell of flat text with offsets.
+    """
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return n_examples(*self.batch)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.batch[i]
+
+
+def n_examples(X: Any, y: Any) -> int:
+    """Count the examples of a batch."""
+    return len(y) if isinstance(y, Tensor) and y.ndim else int(get_len(X))
+
+
+def countable(batches: Any) -> Iterator[Any]:
+    """Yield batches that skorch can count the examples of."""
+    for batch in batches:
+        X = batch[0] if type(batch) in (Batch, tuple, list) else None
+        several = leaves(X) if isinstance(X, (tuple, list, Mapping)) else ()
+        lengths = {len(x) for x in several if isinstance(x, Tensor) and x.ndim}
+        yield batch if len(lengths) <= 1 else Uneven(batch)
 
 
 def refuse_weights() -> None:

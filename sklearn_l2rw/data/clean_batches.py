@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from skorch.utils import to_tensor
 from torch import Tensor
-from torch.utils.data import default_collate
 
-from .batches import Batch
+from ..nested import map_leaves
+from .batches import Batch, CollateNumbered, refuse_weights
+from .collate import Collate
+from .items import as_pair, stack_items
 from .rows import Rows
 
 
@@ -51,6 +53,8 @@ class CleanBatches:
         What each clean example counts; None for all the same.
     part : (int, int), default=(0, 1)
         Which part of a batch to give, of how many.
+    collate : callable, default=stack_items
+        Makes a batch of items, where the data set is asked for these.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class CleanBatches:
         position: Position,
         weight: Tensor | None = None,
         part: tuple[int, int] = (0, 1),
+        collate: Collate = stack_items,
     ) -> None:
         self.dataset = dataset.to(device) if isinstance(dataset, Rows) else dataset
         self.batch_size = min(batch_size, len(dataset))
@@ -68,6 +73,8 @@ class CleanBatches:
         self.position = position
         self.weight = weight
         self.part = slice(part[0], None, part[1])
+        self.collate = collate
+        self._numbered = CollateNumbered(collate)
         self._generator = torch.Generator()
         self._stream = self._draw()
         self._next: Batch | None = None
@@ -104,7 +111,16 @@ class CleanBatches:
         indices = indices[self.part]
         if isinstance(self.dataset, Rows):
             X, y = self.dataset[indices]
-        else:
-            X, y = default_collate([self.dataset[i] for i in indices])
+            return self._on_device(X, y, indices)
+        items = [self.dataset[i] for i in indices]
+        if self.weight is None:
+            return self._on_device(*as_pair(self.collate(items), "the clean_set"))
+        batch, numbers = self._numbered(list(zip(items, indices, strict=True)))
+        if numbers is None:
+            refuse_weights()
+        return self._on_device(*as_pair(batch, "the clean_set"), numbers)
+
+    def _on_device(self, X: Any, y: Any, indices: Any = None) -> Batch:
         weight = None if self.weight is None else to_tensor(self.weight[indices], self.device)
+        X = map_leaves(lambda x: x, X)  # skorch leaves a BatchEncoding where it is
         return Batch(to_tensor(X, self.device), to_tensor(y, self.device), weight=weight)

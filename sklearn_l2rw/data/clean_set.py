@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..nested import map_leaves
-from .examples import Examples
+from .examples import Examples, as_dataset
 
 Mask = NDArray[np.bool_]
 
@@ -64,7 +64,8 @@ def given_examples(clean_set: Any, arguments: FitArguments) -> Any:
         )
     if arguments.X_val is not None:
         return arguments.X_val, arguments.y_val
-    return None if is_number(clean_set) else clean_set
+    given = clean_set if isinstance(clean_set, (tuple, list)) else as_dataset(clean_set)
+    return None if is_number(clean_set) else given
 
 
 def check_length_known(examples: Examples, arguments: FitArguments) -> None:
@@ -248,7 +249,9 @@ def check_same_features(X: Any, X_clean: Any) -> None:
 
 
 def _row_shapes(X: Any) -> Any:
-    """Shapes of the rows of X, as nested as X is."""
+    """Shapes of the rows of X, as nested as X is; of a tokenizer's, which it pads, dimensions."""
+    if isinstance(X, Mapping) and "input_ids" in X:
+        return map_leaves(np.ndim, X)
     if isinstance(X, (dict, list, tuple)):
         return map_leaves(_row_shapes, X)
     return tuple(np.shape(X)[1:])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..nested import leaves
+from .items import as_pair, with_label
 
 Collate = Callable[[list[Any]], Any]
 
@@ -42,11 +44,15 @@ def order_of(collate: Collate, items: list[Any]) -> tuple[Any, list[int] | None]
     after = _generators()
     _set_generators(before)
     try:
-        marked = [(X, torch.full_like(y, i)) for i, (X, y) in enumerate(items)]
-        marks = np.asarray(collate(marked)[1]).reshape(len(items), -1)[:, 0]
+        targets = [as_pair(item, "a Dataset")[1] for item in items]
+        marked = [
+            with_label(item, torch.full_like(y, i))
+            for i, (item, y) in enumerate(zip(items, targets, strict=True))
+        ]
+        marks = np.asarray(_pair(collate(marked))[1]).reshape(len(items), -1)[:, 0]
         order = [int(mark) for mark in marks]
         complete = sorted(order) == list(range(len(items)))
-        known = complete and _has(batch, [items[i] for i in order], collate)
+        known = complete and _has(_pair(batch), [items[i] for i in order], collate)
     except Exception:  # of the user's code, which was not made for marks
         known = False
     finally:
@@ -54,15 +60,30 @@ def order_of(collate: Collate, items: list[Any]) -> tuple[Any, list[int] | None]
     return batch, order if known else None
 
 
+def _pair(batch: Any) -> tuple[Any, Any]:
+    return as_pair(batch, "a collate_fn")
+
+
 def _has(batch: Any, items: Sequence[Any], collate: Collate) -> bool:
     """Whether a batch has these items, in this order."""
-    y = np.stack([np.asarray(target).ravel() for _, target in items])
+    pairs = [as_pair(item, "a Dataset") for item in items]
+    y = np.stack([np.asarray(target).ravel() for _, target in pairs])
     if not np.array_equal(np.asarray(batch[1]).reshape(y.shape), y):
         return False
     parts = [np.asarray(part) for part in leaves(batch[0])]
-    return _hold(parts, [leaves(X) for X, _ in items]) or _hold(
-        parts, [[np.asarray(part)[0] for part in leaves(collate([item])[0])] for item in items]
+    return _hold(parts, [_inputs_of(X) for X, _ in pairs]) or _hold(
+        parts,
+        [[np.asarray(part)[0] for part in leaves(_pair(collate([item]))[0])] for item in items],
     )
+
+
+def _inputs_of(X: Any) -> list[Any]:
+    """Arrays of an item's inputs, of which a list of numbers is one."""
+    if isinstance(X, Mapping):
+        return [x for value in X.values() for x in _inputs_of(value)]
+    if type(X) in (tuple, list) and not all(isinstance(x, (int, float)) for x in X):
+        return [x for value in X for x in _inputs_of(value)]
+    return [X]
 
 
 def _hold(parts: Sequence[Any], inputs: Sequence[Sequence[Any]]) -> bool:
@@ -71,8 +92,13 @@ def _hold(parts: Sequence[Any], inputs: Sequence[Sequence[Any]]) -> bool:
 
 
 def _holds(part: Any, column: Sequence[Any]) -> bool:
-    """Whether rows of an array are these, up to padding; batches may come second, after time."""
+    """Whether rows of an array are these, end to end or up to padding.
+
+    Batches may come second, after time.
+    """
     rows = [np.asarray(x) for x in column]
+    if all(row.ndim for row in rows) and np.array_equal(part, np.concatenate(rows)):
+        return True
     turned = [part, part.swapaxes(0, 1)] if part.ndim > 1 else [part]
     return any(len(array) == len(rows) and all(map(_is_padded, array, rows)) for array in turned)
 
@@ -84,6 +110,16 @@ def _is_padded(row: Any, x: Any) -> bool:
     first = row[tuple(slice(n) for n in x.shape)]
     last = row[tuple(slice(n, None) for n in extra)]
     return np.array_equal(first, x) or np.array_equal(last, x)
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Put the global generators back on leaving."""
+    before = _generators()
+    try:
+        yield
+    finally:
+        _set_generators(before)
 
 
 def _generators() -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import assert_all_finite
 from skorch.dataset import get_len
-from skorch.utils import data_from_dataset, is_dataset
+from skorch.utils import is_dataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..nested import leaves
 from .arrays import as_inputs, stack_rows, to_numpy
+from .held import held_targets
+from .items import Listed
 from .rows import arrays_of, take_rows
 
 
@@ -70,6 +72,7 @@ def enter(
     name : str
         Of X, for error messages.
     """
+    X = as_dataset(X)
     X = stack_rows(X) if of_rows else X
     y = None if y is None else to_numpy(y)
     in_dataset = bool(is_dataset(X))
@@ -77,9 +80,7 @@ def enter(
         inputs, targets = arrays_of(X) or (None, None)
         targets = y if targets is None else to_numpy(targets)
         if targets is None:
-            with suppress(AttributeError):
-                targets = data_from_dataset(X)[1]
-                targets = None if targets is None else to_numpy(targets)
+            targets = held_targets(X)
     else:
         X = inputs = as_inputs(X, tabular=tabular)
         targets = y
@@ -91,6 +92,12 @@ def enter(
     if name == "X":
         check_length(targets, n)
     return Examples(X, y, inputs, targets, n, in_dataset)
+
+
+def as_dataset(X: Any) -> Any:
+    """Return X, as a data set of torch's where it is one of Hugging Face's."""
+    is_hub = hasattr(X, "column_names") and hasattr(X, "set_format") and hasattr(X, "__len__")
+    return Listed(X) if is_hub and not isinstance(X, (Dataset, Mapping)) else X
 
 
 def check_finite(X: Any, name: str) -> None:
@@ -117,7 +124,15 @@ def n_rows(X: Any) -> int:
     """Count the examples of inputs or of a data set; one without a length has none to count."""
     if isinstance(X, Dataset):
         return len(X) if hasattr(X, "__len__") else 0
-    return int(get_len(X))
+    try:
+        return int(get_len(X))
+    except ValueError:
+        lengths = [len(x) for x in leaves(X) if hasattr(x, "__len__")]
+        raise ValueError(
+            f"Got X of several inputs with lengths {lengths}, but expected as many rows of each. "
+            "Flat text with offsets is made by the collate function of a Dataset of texts: "
+            "iterator_train__collate_fn, iterator_valid__collate_fn."
+        ) from None
 
 
 def check_length(y: Any, n: int) -> None:

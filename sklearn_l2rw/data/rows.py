@@ -31,7 +31,8 @@ from torch.utils.data import (
 
 from ..nested import leaves, map_leaves
 from .arrays import detached, for_torch, to_numpy
-from .batches import Numbered, as_pair
+from .batches import Numbered
+from .items import as_pair, with_label
 
 Encode = Callable[[Any], Tensor]
 
@@ -148,6 +149,15 @@ def batch_loader(
     )
 
 
+def _name(dataset: Any) -> str:
+    return type(dataset).__name__
+
+
+def _encoded(item: Any, encode: Encode, source: str) -> Any:
+    """Item of a data set with the code of its label, in the form that it has."""
+    return with_label(item, encode(as_pair(item, source)[1]))
+
+
 class Encoded(Dataset[Any]):
     """A data set whose targets are codes where those of the wrapped one are labels."""
 
@@ -158,9 +168,8 @@ class Encoded(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: Any) -> tuple[Any, Tensor]:
-        X, y = as_pair(self.dataset[index], f"the Dataset {type(self.dataset).__name__}")
-        return X, self.encode(y)
+    def __getitem__(self, index: Any) -> Any:
+        return _encoded(self.dataset[index], self.encode, f"the Dataset {_name(self.dataset)}")
 
 
 class EncodedStream(IterableDataset[Any]):
@@ -170,10 +179,9 @@ class EncodedStream(IterableDataset[Any]):
         self.dataset = dataset
         self.encode = encode
 
-    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
+    def __iter__(self) -> Iterator[Any]:
         for item in self.dataset:
-            X, y = as_pair(item, f"the IterableDataset {type(self.dataset).__name__}")
-            yield X, self.encode(y)
+            yield _encoded(item, self.encode, f"the IterableDataset {_name(self.dataset)}")
 
     def __len__(self) -> int:
         return len(self.dataset)  # TypeError where it has none, as of the data set itself

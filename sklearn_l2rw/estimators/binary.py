@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from ..targets.criteria import is_kind
 from ..targets.labels import OneLogit
+from ..training.calling import Calling
 from .labelled import Labelled
 from .mixin import L2RWMixin
 
 
-class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier):
+class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier, Calling):
     r"""`L2RWClassifier` for two classes and a module that returns one logit for each example.
 
     A skorch ``NeuralNetBinaryClassifier`` with learned example weights: with

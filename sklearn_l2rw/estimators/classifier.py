@@ -41,15 +41,20 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=None
-        The network. With the default criterion it returns logits, of shape (n, n_classes). A
-        given instance is copied, not trained. If the class has parameters named ``n_features``,
-        ``n_outputs`` or ``n_classes`` without a default, they get their values from the data,
-        unless ``module__n_features`` and so on are set. None builds an :class:`MLP`, for tables.
+        The network. With the default criterion it returns logits, of shape (n, n_classes), or a
+        dict, dataclass or ``ModelOutput`` that has them as ``logits``, which are what criterion,
+        predictions and callbacks get; of a tuple they get the first. A given instance is copied,
+        not trained; what is frozen in it takes memory once one of the two is written, or at once
+        where it lies in a file that weights were loaded from: then give a function that makes the
+        module. If the class (or function) has parameters named ``n_features``, ``n_outputs`` or
+        ``n_classes`` without a default, they get their values from the data, unless
+        ``module__n_features`` and so on are set. None builds an :class:`MLP`, for tables.
 
     clean_set : (Xv, yv), torch.utils.data.Dataset, int or float, default=None
         Trusted examples: inputs of the same form as X, and one label each, of the same kind as y.
         Every class should be in it. From a Dataset that is not a ``TensorDataset`` or skorch's
-        own, items are read anew at each draw, since they may be augmented at random.
+        own, items are read anew at each draw, since they may be augmented at random. They go
+        through ``iterator_train__collate_fn``, as do rows of X.
 
         An int is a number of rows, and a float below 1 a share of them, that `fit` splits off
         X and y, as many of each class: for rare classes whose labels are right. With None, `fit`

@@ -11,6 +11,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from ..nested import leaves
+from ..training.copying import copy_of
 from ..training.net import Net
 from .mlp import MLP
 from .sizes import fill_sizes
@@ -65,12 +66,18 @@ class ScikitLearnAPI(Net):
     def __sklearn_clone__(self) -> Any:
         """Make an unfitted estimator of the same parameters, which shares the clean set.
 
-        A search makes hundreds of clones, and a copy of a large clean set in each is too much.
+        A search makes hundreds of clones, and a copy of a large clean set in each is too much, as
+        is one of what is frozen in a module.
         """
         shell = type(self).__new__(type(self))
         shell.__dict__.update(self.__dict__, clean_set=None)
+        given = vars(self)["module"]
+        if isinstance(given, nn.Module):
+            shell.__dict__["module"] = None
         clone: Any = super(ScikitLearnAPI, shell).__sklearn_clone__()
         clone.clean_set = vars(self)["clean_set"]
+        if isinstance(given, nn.Module):
+            vars(clone)["module"] = copy_of(given)
         return clone
 
     def __sklearn_tags__(self) -> Any:

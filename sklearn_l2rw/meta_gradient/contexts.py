@@ -8,12 +8,31 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .generators import GENERATORS
+
+Context = Callable[[], AbstractContextManager[Any]]
+
+_CURRENT: ContextVar[Context] = ContextVar("current", default=nullcontext)
+
+
+def current() -> Context:
+    """Context that is entered now: what is checkpointed in it is to be run again in it."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def _entered(context: Context) -> Iterator[None]:
+    token = _CURRENT.set(context)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
 
 
 @contextmanager
@@ -23,7 +42,8 @@ def plain_kernels() -> Iterator[None]:
     The fused attention kernels and cuDNN's recurrent ones have no forward-mode formula and no
     second derivative.
     """
-    with GENERATORS, sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
+    recurrent = torch.backends.cudnn.flags(enabled=False)
+    with GENERATORS, sdpa_kernel(SDPBackend.MATH), recurrent, _entered(plain_kernels):
         yield
 
 
@@ -35,6 +55,7 @@ def uncompiled() -> Iterator[None]:
         # Nothing was compiled before the compiler is loaded, which takes seconds.
         if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_entered(uncompiled))
         yield
 
 
@@ -50,7 +71,7 @@ def no_fast_path() -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(enabled)
 
 
-CONTEXTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+CONTEXTS: dict[str, Context] = {
     "as_is": nullcontext,
     "plain_kernels": plain_kernels,
     "uncompiled": uncompiled,

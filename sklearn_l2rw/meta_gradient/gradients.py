@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..nested import named_outputs
 from .algorithm import Link, Wanted, Weighed
+from .contexts import Context, current
 from .graph import inputs_first
 from .state import gradients_untouched, no_trace
 
@@ -127,8 +129,9 @@ def first_output(losses: Tensor, output: Any) -> Tensor | None:
 
     Not if the examples are along another axis, which shows where both axes are as long.
     """
-    if isinstance(output, Mapping):  # as transformers' models put out
-        output = [output["logits"]] if "logits" in output else [*output.values()]
+    named = None if isinstance(output, Tensor) else named_outputs(output)
+    if named is not None:
+        output = [named["logits"]] if "logits" in named else [*named.values()]
     first = (output or [None])[0] if isinstance(output, (tuple, list)) else output
     if not isinstance(first, Tensor) or not first.requires_grad or first.ndim == 0:
         return None
@@ -193,7 +196,8 @@ def add_to_gradients(pairs: Sequence[tuple[Tensor, Tensor]], factor: float) -> N
     for leaf, gradient in pairs:
         g = factor * gradient
         if leaf.grad is None:
-            leaf.grad = g
+            same = g.is_sparse or g.stride() == leaf.stride()  # else torch warns of its layout
+            leaf.grad = g if same else torch.empty_like(leaf).copy_(g)
         elif leaf.grad.is_sparse and not g.is_sparse:
             leaf.grad = g + leaf.grad
         else:
@@ -247,12 +251,22 @@ class Clean:
         norms = None if link is None else output_norms(losses, output, link)
         slopes = torch.zeros_like(losses) if slopes is None else slopes.detach()
         return Weighed(
-            slopes, losses, output, self.loss, partial(_backward, losses, self.term), norms
+            slopes,
+            losses,
+            output,
+            self.loss,
+            partial(_backward, losses, self.term, current()),
+            norms,
         )
 
 
 def _backward(
-    losses: Tensor, term: Sequence[tuple[Tensor, Tensor]], weights: Tensor, clean_weight: float
+    losses: Tensor,
+    term: Sequence[tuple[Tensor, Tensor]],
+    context: Context,
+    weights: Tensor,
+    clean_weight: float,
 ) -> None:
     add_to_gradients(term, clean_weight)  # first: hooks are to see the sum
-    backward((weights * losses).sum())
+    with context():  # a checkpoint runs its part of the module again
+        backward((weights * losses).sum())

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from ..nested import copied
+from ..nested import copied, logits_of, named_outputs
 
 
 def per_example(losses: Any, n: int) -> Tensor:
@@ -35,9 +36,28 @@ class Objective(nn.Module):
         X, y = copied(batch[0]), batch[1]
         if isinstance(X, Mapping):
             output = self.module(**X)
-        elif isinstance(X, (tuple, list)):
+        elif isinstance(X, (tuple, list)) and not isinstance(X, PackedSequence):
             output = self.module(*X)
         else:
             output = self.module(X)
-        first = output[0] if isinstance(output, tuple) else output
-        return per_example(self.loss(first, y), len(y)), output
+        return per_example(self._loss_of(output, y), len(y)), output
+
+    def _loss_of(self, output: Any, y: Any) -> Any:
+        """Loss of what the module puts out: of the logits where it is one of torch's kind.
+
+        A function of the user's gets an output with names whole, and takes of it what it needs.
+        """
+        is_torchs = isinstance(self.loss, nn.Module) and hasattr(self.loss, "reduction")
+        named = None if isinstance(output, tuple) else named_outputs(output)
+        if named is None or is_torchs:
+            output = logits_of(output)
+            return self.loss(output[0] if isinstance(output, tuple) else output, y)
+        try:
+            return self.loss(output, y)
+        except Exception as error:
+            error.add_note(
+                f"The loss got all that the module returns, a {type(output).__name__} with the "
+                f"entries {[*named]}. Take what it is of: lambda output, y: "
+                "loss(output['logits'], y), for instance."
+            )
+            raise

@@ -9,7 +9,9 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
+from ..nested import leaves
 from .algorithm import Weighed, normalize
 from .choice import META_GRADIENTS, Chooser
 from .generators import ALL_STREAMS, GENERATORS
@@ -23,27 +25,27 @@ from .wrappers import processes_of
 _choosers: WeakKeyDictionary[nn.Module, dict[str, Chooser]] = WeakKeyDictionary()
 
 
-def _first_tensor(X: Any) -> Any:
-    if isinstance(X, Mapping):
-        X = list(X.values())
-    return X[0] if isinstance(X, (tuple, list)) and X else X
-
-
 def _check_batch(batch: Any, name: str) -> None:
     if not isinstance(batch, Sequence) or isinstance(batch, str) or len(batch) != 2:
         raise TypeError(
             f"Got {name} of type {type(batch).__name__}, but expected a pair (X, y) of tensors."
         )
-    X, y = _first_tensor(batch[0]), batch[1]
-    if not isinstance(X, Tensor) or not isinstance(y, Tensor):
-        raise TypeError(
-            f"Got {name}=({type(X).__name__}, {type(y).__name__}), but expected tensors. "
-            "Convert arrays with torch.as_tensor."
-        )
-    if len(X) != len(y) or len(y) == 0:
+    X, y = batch
+    is_tuple = isinstance(X, tuple) and not isinstance(X, PackedSequence)
+    inputs = leaves([*X] if is_tuple else X)
+    tensors = [x for x in inputs if isinstance(x, (Tensor, PackedSequence))]
+    arrays = [x for x in inputs if hasattr(x, "__array__") and not isinstance(x, Tensor)]
+    if not tensors or arrays or not isinstance(y, Tensor):
+        got = type(arrays[0] if arrays else X).__name__
+        advice = "Convert arrays with torch.as_tensor."
+        if isinstance(X, Mapping) and not tensors:
+            advice += " Of a tokenizer ask for return_tensors='pt', padding=True."
+        raise TypeError(f"Got {name}=({got}, {type(y).__name__}), but expected tensors. {advice}")
+    lengths = {len(x) for x in tensors if isinstance(x, Tensor) and x.ndim}
+    if len(y) == 0 or (len(lengths) == 1 and lengths != {len(y)}):  # flat text has several
         raise ValueError(
-            f"Got {len(X)} inputs and {len(y)} targets in {name}, but expected as many of one "
-            "as of the other, and at least one."
+            f"Got {max(lengths, default=0)} inputs and {len(y)} targets in {name}, but expected as "
+            "many of one as of the other, and at least one."
         )
 
 
@@ -150,11 +152,14 @@ def example_weights(
     loss : callable
         ``loss(output, y)`` returns one loss for each example, shape (n,), or (n, ...), which is
         averaged over all but the first dimension. If the module returns a tuple, `loss` gets its
-        first element.
+        first element; if it returns a dict, a dataclass or a ``ModelOutput``, a loss that is a
+        module with a ``reduction``, as torch's are, gets its ``logits``, and any other callable
+        gets the whole.
 
     batch : (X, y)
         The training batch. X is a tensor of shape (n, ...), a dict of such tensors (passed as
-        keyword arguments), or a tuple of them (passed as positional arguments); y is a tensor of
+        keyword arguments; a tokenizer's ``BatchEncoding`` is one), or a tuple of them (passed as
+        positional arguments), such as flat text and the offsets of its n parts; y is a tensor of
         shape (n, ...). On the module's device.
 
     clean_batch : (X, y)

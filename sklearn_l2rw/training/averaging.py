@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.parameter import is_lazy
 
+from ..data.batches import countable
 from ..meta_gradient.generators import generators_untouched
 from ..meta_gradient.state import buffers_untouched
 from .fit_state import Fit
@@ -173,7 +174,9 @@ class Averaging(Net):
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
         """Train on the parameters, and put their mean in their place."""
-        average, fit, epoch = self._average, self._fit, (iterator, training, prefix, step_fn)
+        average, fit = self._average, self._fit
+        iterator = None if iterator is None else countable(iterator)
+        epoch = iterator, training, prefix, step_fn
         if not training or average is None or fit is None:
             super().run_single_epoch(*epoch, **fit_params)
             return

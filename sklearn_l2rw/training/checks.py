@@ -1,12 +1,9 @@
-"""Checks of what the user makes an estimator of: its parameters, callbacks and module."""
+"""Checks of what the user makes an estimator of: its parameters and callbacks."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
 from typing import Any
-
-from torch import nn
-from torch.nn.parameter import is_lazy
 
 from ..meta_gradient.choice import META_GRADIENTS
 from ..meta_gradient.composed import as_float, check_number, check_parts
@@ -73,14 +70,3 @@ def _is_removed(net: Any, key: str) -> bool:
     return getattr(net, key) is None and key in {
         f"callbacks__{n}" for n, _ in net._default_callbacks
     }
-
-
-def check_copyable(module: nn.Module) -> None:
-    """Check that torch can copy an instance of a module."""
-    names = [name for name, buffer in module.named_buffers() if is_lazy(buffer)]
-    if names:
-        raise ValueError(
-            f"Got a module instance of {type(module).__name__} with lazy buffers {names}, which "
-            "torch cannot copy, but expected one that can be, since a module of yours is not "
-            "altered. Give the class, module=MyNet, or pass one batch through the instance before."
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,7 +33,8 @@ from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
 from .accelerated import Accelerated, check_accelerator, device_of
 from .averaging import Averaging
-from .checks import check_copyable, check_parameters
+from .checks import check_parameters
+from .copying import copy_of
 from .epoch_log import check_trained
 from .fit_state import Fit
 from .recording import RECORDED, RowRecord
@@ -68,10 +68,15 @@ class Fitting(Averaging, Accelerated):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or what else skorch takes
-            The examples: arrays, data frames, lists, CSR matrices, tensors of any shape, a dict
-            or list of such for modules with several inputs, or a torch Dataset.
+            The examples: arrays, data frames, lists, CSR matrices, tensors of any shape. For
+            modules with several inputs a dict of such (or a tokenizer's ``BatchEncoding``), which
+            are keyword arguments, or a tuple or list, which are positional ones. Or a Dataset, of
+            torch or of Hugging Face, whose items are pairs (X, y), or dicts of inputs and of
+            ``labels`` or ``label``.
         y : array-like of shape (n_samples,), default=None
-            Their labels or targets. None where X is a Dataset that has them.
+            Their labels or targets. None where X is a Dataset that has them. Those that it holds
+            as ``targets``, ``labels`` or ``y``, beside items that have the same, are known before
+            training; else a classifier needs `classes`.
         sample_weight : array-like of shape (n_samples,), default=None
             What each example counts, at least 0. The example's loss is multiplied by it: 2 is the
             same as having it in the batch twice, 0 takes it out. Learned weights multiply it.
@@ -335,8 +340,7 @@ class Fitting(Averaging, Accelerated):
         for name in ("_chooser", "integers_are_floats_"):  # what was found out about the last one
             self.__dict__.pop(name, None)
         if self.module_ is self.module:
-            check_copyable(self.module)
-            self.module_ = copy.deepcopy(self.module)
+            self.module_ = copy_of(self.module)
         self.begin_average(keep=False)
         return self
 
@@ -345,7 +349,7 @@ class Fitting(Averaging, Accelerated):
         super().initialize_criterion(*args, **kwargs)
         self.__dict__.pop("_chooser", None)
         if self.criterion_ is self.criterion:
-            self.criterion_ = copy.deepcopy(self.criterion)
+            self.criterion_ = copy_of(self.criterion)
         return self
 
     def initialize_history(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -13,14 +14,17 @@ from ..data.batches import (
     Batches,
     CollateNumbered,
     Numbered,
+    Pairs,
     UnknownRows,
     positions_in,
     refuse_weights,
 )
+from ..data.items import stacking
 from ..data.rows import as_rows, batch_loader, encoded
-from ..nested import leaves, map_leaves
+from ..nested import leaves, logits_of, map_leaves
 from ..targets.targets import Targets
 from .accelerated import Accelerated
+from .calling import called
 from .fit_state import Fit
 
 _ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
@@ -47,10 +51,11 @@ class Iterating(Accelerated):
             coded = encoded(dataset, self.targets_.encode_item)
             loader = super().get_iterator(Numbered(coded), training)
             if loader.batch_sampler is not None:
-                loader.collate_fn = CollateNumbered(loader.collate_fn)
+                loader.collate_fn = CollateNumbered(stacking(loader).collate_fn)
         else:
             coded, positions = encoded(dataset, self.targets_.encode_item), None
             loader = super().get_iterator(coded, training)
+            loader = stacking(loader) if self.iterator_train is DataLoader else loader
             loader = self.accelerator.prepare(loader) if self._is_accelerated else loader
             if fit.weight is None:
                 return UnknownRows(loader, "iterator_train")
@@ -72,9 +77,11 @@ class Iterating(Accelerated):
             loader = self._row_loader(rows, prefix)
             loader = self.accelerator.prepare(loader) if self._is_accelerated else loader
             return Batches(loader, None)
-        return super().get_iterator(
+        loader = super().get_iterator(
             encoded(dataset, targets.encode_item) if fitting else dataset, training
         )
+        loader = stacking(loader) if getattr(self, prefix) is DataLoader else loader
+        return Pairs(loader, labelled=fitting)
 
     def _options(self, prefix: str) -> dict[str, Any]:
         return {"batch_size": self.batch_size, **self.get_params_for(prefix)}
@@ -101,24 +108,35 @@ class Iterating(Accelerated):
         return numpy_knows(output) if isinstance(output, Tensor) else output
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Apply the module, to floats where it cannot take integers."""
+        """Apply the module, to floats where it cannot take integers.
+
+        A tuple or list of inputs is given to it as arguments, if it takes so many. Of an output
+        with names, such as a dict, a dataclass or a ``ModelOutput``, its ``logits`` are returned.
+        """
         if isinstance(x, Tensor) and x.is_floating_point():
-            return super().infer(x.to(_precision(self.module_) or x.dtype), **fit_params)
+            return self._call(x.to(_precision(self.module_) or x.dtype), fit_params)
         x = _cast_floats(x, self.module_)
         if not _has_integers(x):
-            return super().infer(x, **fit_params)
+            return self._call(x, fit_params)
         if getattr(self, "integers_are_floats_", False):
-            return super().infer(_cast_integers(x, self.module_), **fit_params)
+            return self._call(_cast_integers(x, self.module_), fit_params)
         try:
-            return super().infer(x, **fit_params)
+            return self._call(x, fit_params)
         except (RuntimeError, ValueError) as error:
             try:
-                output = super().infer(_cast_integers(x, self.module_), **fit_params)
+                output = self._call(_cast_integers(x, self.module_), fit_params)
             except (RuntimeError, ValueError):
                 raise error from None
         if self._fit is not None:
             self.integers_are_floats_ = True
         return output
+
+    def _call(self, x: Any, fit_params: Any) -> Any:
+        below = super().infer
+        if isinstance(x, list) and getattr(below, "__func__", None) is NeuralNet.infer:
+            return called(self, below, x, fit_params)
+        output = below(x, **fit_params)
+        return output if isinstance(output, Tensor) else logits_of(output)
 
     def get_loss(self, y_pred: Any, y_true: Any, X: Any = None, training: bool = False) -> Any:
         """Loss of the (first) output; see :meth:`skorch.NeuralNet.get_loss`."""
@@ -146,8 +164,6 @@ def _has_integers(X: Any) -> bool:
 def _cast_floats(X: Any, module: nn.Module) -> Any:
     """Floating inputs in the module's precision."""
     dtype = _precision(module)
-    if dtype is None:
-        return X
     return map_leaves(
         lambda x: x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x, X
     )

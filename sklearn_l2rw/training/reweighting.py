@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from skorch.dataset import get_len
 from torch import Tensor, nn
 
-from ..data.batches import Batch
+from ..data.batches import Batch, n_examples
 from ..data.clean_batches import CleanBatches
 from ..meta_gradient.algorithm import Link, Wanted
 from ..meta_gradient.choice import Chooser
@@ -69,7 +68,7 @@ class NetObjective(nn.Module):
             if reduction is not None:
                 criterion.reduction = reduction
         if not isinstance(losses, Tensor) or losses.ndim != 1 or len(losses) != len(y):
-            losses = per_example(losses, get_len(X))
+            losses = per_example(losses, n_examples(X, y))
         return losses * weight[0] if weight else losses, output
 
 
@@ -157,7 +156,7 @@ class Reweighting:
         clean = self.clean_batches.next()
         pair, clean_pair = tuple(batch), tuple(clean)
         if clean.weight is not None:
-            ones = torch.ones(get_len(batch[0]), device=clean.weight.device)
+            ones = torch.ones(n_examples(*batch), device=clean.weight.device)
             pair, clean_pair = (*batch, ones), (*clean, clean.weight)
         self.clean = clean_pair
         trained: Mapping[str, nn.Parameter] = {}

@@ -11,16 +11,28 @@ import torch
 from skorch import NeuralNet
 from torch.nn.parameter import is_lazy
 
+from .copying import lazily_cloned
+
 
 def _states(net: NeuralNet) -> dict[str, dict[str, Any]]:
     names = [*net._modules, *net._criteria, *net._optimizers]
     holders: dict[str, Any] = {name: getattr(net, name + "_", None) for name in names}
-    states = {name: holder.state_dict() for name, holder in holders.items() if _has_state(holder)}
-    return {name: _copied(state) for name, state in states.items()}
+    return {name: _state_of(holder) for name, holder in holders.items() if _has_state(holder)}
+
+
+def _state_of(holder: Any) -> dict[str, Any]:
+    """Copy of a component's state; what is frozen takes memory only if it is written."""
+    state: dict[str, Any] = holder.state_dict()
+    parameters = holder.named_parameters() if isinstance(holder, torch.nn.Module) else ()
+    frozen = {name for name, p in parameters if not p.requires_grad}
+    return {
+        key: lazily_cloned(value) if key in frozen else _copied(value)
+        for key, value in state.items()
+    }
 
 
 def _copied(state: Any) -> Any:
-    """Copy of a state dict; `copy.deepcopy` takes ten times as long on tensors."""
+    """Copy of a state; `copy.deepcopy` takes ten times as long on tensors."""
     if isinstance(state, torch.Tensor):
         return state.detach().clone()
     if isinstance(state, Mapping):

@@ -12,8 +12,9 @@ from skorch.callbacks import GradientNormClipping
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from ..data.batches import Batch
+from ..data.batches import Batch, Uneven
 from ..data.clean_batches import CleanBatches, Position
+from ..data.items import stack_items
 from ..data.rows import as_rows, encoded
 from ..meta_gradient.algorithm import Link
 from ..meta_gradient.choice import Chooser
@@ -33,6 +34,7 @@ from .accelerated import (
 )
 from .averaging import Averaging
 from .checks import check_callbacks
+from .clipping import clip_sparse
 from .epoch_log import EpochLog, check_losses
 from .fit_state import Fit
 from .health import HealthCheck
@@ -52,6 +54,7 @@ class Stepping(Averaging, Accelerated):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Weigh the batch's examples, and differentiate (see `meta_gradient.composed`)."""
         fit = self._fit or self._needs_fit("train_step")
+        batch = batch.batch if isinstance(batch, Uneven) else batch
         self._set_training(True)
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
             fit.reweighting = self._reweighting(fit, fit_params)
@@ -74,7 +77,9 @@ class Stepping(Averaging, Accelerated):
         self._check_weighed("train_step_single")
         clips = self._fit is not None and not self._fit.clips_itself
         if self.max_grad_norm is not None and clips:
-            clip_grad_norm_([p for _, p in named_parameters], self.max_grad_norm)
+            parameters = [p for _, p in named_parameters]
+            sparse = any(p.grad is not None and p.grad.is_sparse for p in parameters)
+            (clip_sparse if sparse else clip_grad_norm_)(parameters, self.max_grad_norm)
 
     def _check_weighed(self, name: str) -> None:
         """Check that other classes, if they override a method, have let this one's step be taken.
@@ -122,7 +127,10 @@ class Stepping(Averaging, Accelerated):
         """Take the clean set as rows, or as a data set whose targets are codes."""
         examples = fit.clean
         dataset = examples.X if examples.in_dataset else self.get_dataset(examples.X, examples.y)
-        source = as_rows(dataset, self.targets_.encode)
+        # A Dataset, and rows of X, go through the user's function; arrays are a batch already.
+        as_items = examples.in_dataset or hasattr(self, "clean_indices_")
+        collate = self.get_params_for("iterator_train").get("collate_fn") if as_items else None
+        source = as_rows(dataset, self.targets_.encode) if collate is None else None
         if source is None:
             source = encoded(dataset, self.targets_.encode_item)
         # partial_fit goes on drawing where the last fit stopped
@@ -132,7 +140,7 @@ class Stepping(Averaging, Accelerated):
         check_clean(source, examples.targets, weight, fit.processes)
         size, part = clean_batch_size(self, len(dataset), fit.processes)
         device = self.device if accelerator_of(self) is None else device_of(self)
-        return CleanBatches(source, size, device, position, weight, part)
+        return CleanBatches(source, size, device, position, weight, part, collate or stack_items)
 
     def _check_output(self, objective: NetObjective, clean: CleanBatches, fit_params: Any) -> None:
         """Look at what the module returns for a clean batch, before the first step."""
@@ -150,6 +158,8 @@ class Stepping(Averaging, Accelerated):
         """Call a callback method; callbacks see labels where the loss sees codes."""
         if self._fit is not None and self._fit.processes.size > 1:
             cb_kwargs = self.gathered(method_name, cb_kwargs)
+        if isinstance(cb_kwargs.get("batch"), Uneven):
+            cb_kwargs["batch"] = cb_kwargs["batch"].batch
         if method_name in _WITH_BATCH and self._fit is not None and self.targets_.decodes:
             batch = cb_kwargs["batch"]
             known = (batch.rows, batch.weight) if isinstance(batch, Batch) else ()
