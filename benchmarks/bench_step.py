@@ -13,6 +13,9 @@ them during a step. On CPU it is counted by torch's profiler, which records ever
 same number at every run, where the resident size of a process depends on what its allocator keeps
 and is blind to small nets. On CUDA it is ``torch.cuda.max_memory_allocated``.
 
+*The first step*, in which the way is chosen, and that of another net of the same architecture, are
+given too. ``--nets real`` are nets of timm and transformers (extra ``real``), with random weights.
+
 *Whole fits.* And `partial_fit` of 100 rows, in a net that was fitted before. See
 `benchmarks.step.fits`.
 
@@ -27,13 +30,14 @@ import json
 import os
 import platform
 import warnings
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.step.cases import CASES
+from benchmarks.step.cases import CASES, REAL
 from benchmarks.step.fits import time_fits, time_partial_fits
 from benchmarks.step.report import report, verdicts
 from benchmarks.step.rivals import ARMS, OURS
@@ -42,7 +46,7 @@ from sklearn_l2rw.meta_gradient.ways import WAYS
 
 RESULTS = Path(__file__).parent / "results" / "bench_step.json"
 PACKAGES = ("torch", "numpy", "scikit-learn", "skorch", "higher", "torchopt", "betty-ml")
-FITS = "fits"
+FITS, ALL_REAL = "fits", "real"
 
 
 # One backward pass for each example takes minutes on the larger nets.
@@ -81,11 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     names = [*CASES, FITS]
-    parser.add_argument("--nets", nargs="+", choices=names, default=names, metavar="NET")
+    choices = [*names, *REAL, ALL_REAL]
+    parser.add_argument("--nets", nargs="+", choices=choices, default=names, metavar="NET")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=DEFAULT, metavar="ARM")
     parser.add_argument("--rounds", type=int, help="for every net; default: by net, 5 to 300")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=2, help="of torch; default: 2")
+    parser.add_argument("--amp", action="store_true", help="nets under autocast, in bfloat16")
+    parser.add_argument("--compiled", action="store_true", help="nets by torch.compile")
     parser.add_argument("--output", type=Path, default=RESULTS, help="JSON file")
     parser.add_argument("--check", action="store_true", help="fail if a figure is missed")
     return parser
@@ -96,9 +103,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     names = [name for name in ARMS if name in args.arms or name == "plain"]
     parts: dict[str, Any] = {"steps": {}, "skipped": {}, "fits": {}, "partial_fits": {}}
     results: dict[str, Any] = {**environment(args.device), **parts}
-    for net in [net for net in CASES if net in args.nets]:
-        rounds = CASES[net].rounds if args.rounds is None else args.rounds
-        found, skipped = run_case(CASES[net], names, rounds, args.device)
+    asked_for = {*args.nets, *(REAL if ALL_REAL in args.nets else ())}
+    cases = {**CASES, **REAL}
+    for net in [net for net in cases if net in asked_for]:
+        case = replace(cases[net], amp=args.amp, compiled=args.compiled)
+        rounds = case.rounds if args.rounds is None else args.rounds
+        found, skipped = run_case(case, names, rounds, args.device)
         results["steps"][net] = found
         results["skipped"][net] = skipped
         print(f"{net}: {len(found)} arms, {rounds} rounds", flush=True)

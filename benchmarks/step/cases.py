@@ -21,7 +21,8 @@ from benchmarks.step.rivals import Batch, Setting
 class Case:
     """A net, the shape of an example, the number of classes, and both batch sizes.
 
-    Examples are sequences of tokens where there is a vocabulary.
+    Examples are sequences of tokens where there is a vocabulary. ``amp`` runs the net in bfloat16
+    where autocast does, ``compiled`` by torch.compile.
     """
 
     make: Callable[[], nn.Module]
@@ -33,6 +34,22 @@ class Case:
     twice: bool = False  # see Setting
     dropout: bool = False
     vocabulary: int = 0
+    amp: bool = False
+    compiled: bool = False
+
+
+class UnderAutocast(nn.Module):
+    """A net whose costly operations are in bfloat16; its output is in single precision."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Output of the net."""
+        with torch.autocast(X.device.type, torch.bfloat16):
+            output: torch.Tensor = self.net(X)
+        return output.float()
 
 
 _MLP = partial(MLP, 20, 2, (64, 64))
@@ -67,7 +84,7 @@ def draw(case: Case, device: str) -> tuple[nn.Module, Batch, Batch]:
     """Net, training batch and clean batch: the same at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net = case.make()
+        net = UnderAutocast(case.make()) if case.amp else case.make()
         sizes = (case.n, case.m)
         X, X_clean = (_inputs(case, size).to(device) for size in sizes)
         y, y_clean = (torch.randint(case.n_classes, (size,)).to(device) for size in sizes)
@@ -83,6 +100,8 @@ def _inputs(case: Case, n: int) -> torch.Tensor:
 def setting(case: Case, net: nn.Module, batch: Batch, clean_batch: Batch) -> Setting:
     """What one arm gets, with a copy of the net."""
     net = copy.deepcopy(net)
+    if case.compiled:
+        net = torch.compile(net)  # type: ignore[assignment]
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
     return Setting(net, optimizer, batch, clean_batch, case.twice)
 

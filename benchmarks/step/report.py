@@ -51,6 +51,12 @@ def overhead(results: Results) -> float | None:
     return max((arms["ours:default"]["ms"] / arms["ours"]["ms"] for arms in both), default=None)
 
 
+def first_step(results: Results) -> float | None:
+    """Time of a net's first step over a plain one, on the net where it is most."""
+    found = (arms.get("ours", {}).get("first") for arms in results["steps"].values())
+    return max((ratio for ratio in found if ratio is not None), default=None)
+
+
 @dataclass(frozen=True)
 class Figure:
     """What is to be reached: at most `now`, or at least, where more is better."""
@@ -62,6 +68,7 @@ class Figure:
     more: bool = False
 
 
+FIRST = 5.0  # plain steps
 FIGURES = (
     Figure("step, LeNet 100/10", _of("lenet-100-10", "ours"), 1.9, 1.6),
     Figure("step, LeNet 100/100", _of("lenet-100-100", "ours"), 2.5, 2.3),
@@ -76,6 +83,20 @@ FIGURES = (
         for net in PARTIAL_FITS
     ),
     Figure("times faster than the fastest rival, every net", advantage, 1.7, 2.2, more=True),
+    *(
+        Figure(f"step, {net}", _of(net, "ours"), now, outstanding)
+        for net, now, outstanding in (
+            ("timm-resnet18-64-16", 1.7, 1.5),
+            ("timm-convnext_atto-64-16", 1.7, 1.6),
+            ("timm-vit_tiny-64-16", 1.8, 1.6),
+            ("bert-32-8", 1.7, 1.6),
+            ("timm-mobilenetv3_small-64-16", 2.0, 1.8),
+            ("gru-64-10", 2.2, 1.8),
+            ("transformer-64-10", 1.7, 1.5),
+            ("mlp-128-10", 2.0, 1.7),
+        )
+    ),
+    Figure("first step, every net", first_step, FIRST, 3.0),
     Figure("memory, ResNet-32 100/100", _of("resnet32-100-100", "ours", "memory_ratio"), 1.6, 1.2),
 )
 
@@ -144,6 +165,16 @@ def report(results: Results) -> str:
             if "ours" in found
         ]
         parts += ["The way that 'ours' takes: " + ", ".join(ways)] if ways else []
+        first = [
+            f"{net} {found['ours']['first']:.1f} ({found['ours']['again']:.1f})"
+            for net, found in results["steps"].items()
+            if "first" in found.get("ours", {})
+        ]
+        if first:
+            parts.append(
+                "The first step of 'ours' over plain, in which the way is chosen (and that of the "
+                "next net of the same architecture): " + ", ".join(first)
+            )
         parts += ["Peak memory over plain:", _step_table(results, "memory_ratio", "memory_mb")]
     if results["fits"]:
         parts += ["Whole fits:", _fit_table(results["fits"])]

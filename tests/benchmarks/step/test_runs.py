@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from benchmarks.step import costs, runs
 from benchmarks.step.cases import CASES, draw
@@ -35,12 +37,15 @@ def test_arms_take_turns() -> None:
 def test_results_are_medians_over_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"plain": [1.0, 2.0, 9.0], "ours": [3.0, 3.0, 0.1], "literal": [8.0, 5.0, 7.0]}
     monkeypatch.setattr(runs, "time_arms", lambda *args: seconds)
+    monkeypatch.setattr(runs, "timed", lambda *args: 10.0)
     found, skipped = runs.run_case(TINY, list(seconds), 3, "cpu")
     assert skipped == {}
     assert {name: arm["ratio"] for name, arm in found.items()} == {
         "plain": 1.0, "ours": 1.5, "literal": 3.5,
     }  # fmt: skip
     assert found["literal"]["ms"] == 7000
+    assert (found["ours"]["first"], found["ours"]["again"]) == (5, 5)
+    assert "first" not in found["literal"]
     assert f"ours:{found['ours']['way']}" in ARMS
     for values in found.values():
         ratio = values["memory_mb"] / found["plain"]["memory_mb"]
@@ -91,3 +96,36 @@ def test_plain_has_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ARMS, "plain", broken)
     with pytest.raises(RuntimeError, match="out of order"):
         runs.run_case(TINY, ["plain"], 1, "cpu")
+
+
+def test_the_next_net_of_an_architecture_takes_a_shorter_first_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The choice of a way is remembered: counted in passes, not in seconds."""
+    passes: list[int] = []
+
+    def count(step: Callable[[], Any], device: str) -> float:
+        passes.append(passes_of(step))
+        return 0.0
+
+    monkeypatch.setattr(runs, "timed", count)
+    assert runs.first_steps(TINY, "cpu").keys() == {"first", "again"}
+    assert passes[1] < passes[0]
+
+
+def passes_of(step: Callable[[], Any]) -> int:
+    """How often a net is called in a step."""
+    calls: list[Any] = []
+    hook = nn.modules.module.register_module_forward_pre_hook(lambda m, X: calls.append(m))
+    step()
+    hook.remove()
+    return len(calls)
+
+
+def test_a_net_under_autocast() -> None:
+    """A net under autocast is not held to Algorithm 1; it puts out single precision."""
+    net, (X, _), _ = draw(replace(TINY, amp=True), "cpu")
+    assert net(X).dtype == torch.float32
+    found, skipped = runs.run_case(replace(TINY, amp=True), ["plain", "ours"], 1, "cpu")
+    assert skipped == {}
+    assert found["ours"]["weights_error"] is None
