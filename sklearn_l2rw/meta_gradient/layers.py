@@ -61,12 +61,20 @@ class Layer:
         if axis is None or axis.dim:
             return
         if name in LINEAR and slots[-1] and not slots[-2]:
-            if name == "MmBackward0" or node._saved_alpha == node._saved_beta == 1:
+            if name == "MmBackward0" or _is_affine(node, slots[0]):
                 self.kind, self.input = "linear", getattr(node, LINEAR[name])
         elif name == "ConvolutionBackward0" and slots[1] and not slots[0]:
             self.kind, self.input = "convolution", node._saved_input
             self.weight = node._saved_weight  # its shape is needed when the graph is freed
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
+
+
+def _is_affine(node: Any, bias: Slot | None) -> bool:
+    """Whether a product and a sum are ``x W + b``, with an entry of ``b`` for each column."""
+    child, out = node.next_functions[0]
+    columns = tuple(node._input_metadata[0].shape)[1:]
+    vector = bias is None or tuple(child._input_metadata[out].shape) == columns
+    return vector and bool(node._saved_alpha == node._saved_beta == 1)
 
 
 def find_layers(losses: Tensor) -> list[Layer]:
@@ -118,7 +126,10 @@ def joined(layers: list[Layer], deltas: list[Tensor]) -> list[tuple[Layer, Tenso
     groups: dict[Any, list[tuple[Layer, Tensor]]] = {}
     for layer, delta in zip(layers, deltas, strict=True):
         small = layer.kind == "linear" and layer.input.numel() + delta.numel() <= _SMALL
-        key = tuple(slot and slot.key() for slot in layer.slots) if small else layer
+        key: Any = layer
+        if small:  # as many rows for each example, too: the examples' parts are of one shape
+            rows = len(layer.input) // layer.outer
+            key = rows, *(slot and slot.key() for slot in layer.slots)
         groups.setdefault(key, []).append((layer, delta))
     return [_joined(group) if len(group) > 1 else group[0] for group in groups.values()]
 
@@ -194,8 +205,9 @@ class Part:
         """``<delta, dz>`` by example, where dz is how far tangents move the layer's output."""
         moved: Tensor | None
         outer, n = layer.outer, self.stop - self.start
-        weight = moving[-1 if layer.kind == "linear" else 1] if layer.kind != "other" else None
-        if weight is None:
+        linear = layer.kind == "linear"
+        weight = moving[-1 if linear else 1] if layer.kind != "other" else None
+        if weight is None and not linear:
             rule = RULES.get(layer.node.name(), transposed)
             moved = rule(layer.node, moving)[layer.out]
             if moved is None:
@@ -205,12 +217,15 @@ class Part:
             )
             return _inner(*both)
         applied_to, delta = self.rows(layer.input, outer), self.rows(delta, outer)
-        if layer.kind == "convolution":
-            moved = torch.convolution(applied_to, weight, moving[2], *layer.geometry)  # type: ignore[call-arg]
-        else:
+        if weight is None:  # of some layers joined, the node is that of one
+            assert moving[0] is not None
+            moved = moving[0].expand_as(delta)
+        elif linear:
             moved = applied_to @ weight
             if len(moving) == 3 and moving[0] is not None:
                 moved += moving[0]
+        else:
+            moved = torch.convolution(applied_to, weight, moving[2], *layer.geometry)  # type: ignore[call-arg]
         return _inner(*_parts(outer, n, delta, moved))
 
 
