@@ -235,8 +235,7 @@ RESHAPING = frozenset(
 def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dict[int, int]]:
     """Places of n examples in the outputs of nodes, by node; those without any are left out.
 
-    `order` has each node after all that it depends on. What depends on a parameter or on a result
-    without a place has one output with a place at most.
+    `order` has each node after all that it depends on.
     """
     found: dict[Any, dict[int, int]] = {root[0]: {root[1]: 1}}
     without: set[Any] = set()
@@ -246,9 +245,6 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
         if node in without:
             found.pop(node, None)
         inputs = _places_of_inputs(node, found.get(node), n)
-        if len(found.get(node, ())) > 1 and None in inputs.values():
-            del found[node]
-            inputs = dict.fromkeys(inputs)
         for (child, out), outer in inputs.items():
             if outer is None or found.setdefault(child, {}).setdefault(out, outer) != outer:
                 without.add(child)

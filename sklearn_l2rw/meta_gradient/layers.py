@@ -92,9 +92,8 @@ def find_layers(losses: Tensor) -> list[Layer]:
         for child, out in node.next_functions if node in found else ():
             apart = child is None or child in found
             slots.append(None if apart else slot_of(child, out))
-        if any(slots):
-            ((out, outer),) = found[node].items()
-            layers.append(Layer(node, out, outer, slots, n))
+        if any(slots):  # each output is a layer of its own
+            layers += [Layer(node, out, outer, slots, n) for out, outer in found[node].items()]
     return layers[::-1]
 
 
