@@ -148,7 +148,7 @@ def along(d: Draw, h: Tensor, axis: int) -> tuple[Tensor, int]:
         lambda h: h.gather(dim, torch.zeros_like(h, dtype=torch.int64)), lambda h: h.cumprod(dim),
         lambda h: torch.stack(h.unbind(dim)[::-1], dim),
         lambda h: torch.cat(h.chunk(2, dim)[::-1], dim), lambda h: h.roll(1),
-        lambda h: torch.cat(h.split([1, h.shape[dim] - 1], dim)[::-1], dim),
+        lambda h: torch.cat(torch.split(h, [1, h.shape[dim] - 1], dim)[::-1], dim),
         lambda h: torch.cat([h, h.narrow(dim, 0, 1)], dim).narrow(dim, 1, h.shape[dim]),
         lambda h: h.index_select(dim, torch.zeros(h.shape[dim], dtype=torch.int64)),
         lambda h: h.cummax(dim).values,
@@ -274,6 +274,7 @@ def norms(d: Draw, h: Tensor, axis: int) -> tuple[Tensor, int]:
     if which == 2:
         return F.group_norm(h, 1, weight, bias, eps=0.1), axis
     mean = torch.zeros(h.shape[1]).to(h)
+    h = h.contiguous()  # of other batches of one, torch 2.13 itself is wrong
     return F.batch_norm(h, mean, mean + 1, weight, bias, training=False), axis
 
 

@@ -238,6 +238,12 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
     `order` has each node after all that it depends on.
     """
     found: dict[Any, dict[int, int]] = {root[0]: {root[1]: 1}}
+    if n == 1:  # everything is the one's
+        for node in order:
+            for child, out in node.next_functions:
+                if child is not None and not hasattr(child, "variable"):
+                    found.setdefault(child, {})[out] = 1
+        return found
     without: set[Any] = set()
     for node in reversed(order):
         if hasattr(node, "variable"):

@@ -90,6 +90,8 @@ def _refuse_mixing(layers: list[Layer], order: list[Any], total: int) -> None:
         name = layer.node.name()
         if getattr(layer.node, "_saved_scale_grad_by_freq", False):
             raise RefusedError("the words of both batches are counted together")
+        if name == "SliceBackward0":
+            raise RefusedError("parameters are taken by the place in the batch")
         for slot in filter(None, layer.slots):
             if slot.leaf is not None and not isinstance(slot.leaf, nn.Parameter):
                 raise RefusedError("the batch requires a gradient")
