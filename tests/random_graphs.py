@@ -251,7 +251,7 @@ def in_another_shape(d: Draw, h: Tensor, axis: int) -> tuple[Tensor, int]:
     shape = h.shape
     flat = h.flatten(first, first + 1)
     which = d.one_of([elementwise, along, along, against_statistics, parameters, linear])
-    if which is linear and first + 1 == h.ndim - 1:
+    if which is linear and h.ndim - 1 in (first + 1, axis):
         which = elementwise
     flat, _ = which(d, flat, flat.ndim)
     if flat.numel() != math.prod(shape):
