@@ -244,10 +244,15 @@ class _Shapes(dict[tuple[Any, int], tuple[int, ...]]):
 def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dict[int, int]]:
     """Places of n examples in the outputs of nodes, by node; those without any are left out.
 
-    `order` has each node after all that it depends on. What depends on a parameter or on a result
-    without a place has one output with a place at most.
+    `order` has each node after all that it depends on.
     """
     found: dict[Any, dict[int, int]] = {root[0]: {root[1]: 1}}
+    if n == 1:  # everything is the one's
+        for node in order:
+            for child, out in node.next_functions:
+                if child is not None and not hasattr(child, "variable"):
+                    found.setdefault(child, {})[out] = 1
+        return found
     without: set[Any] = set()
     shapes = _Shapes()
     for node in reversed(order):
@@ -255,11 +260,7 @@ def places(order: Sequence[Any], root: tuple[Any, int], n: int) -> dict[Any, dic
             continue
         if node in without:
             found.pop(node, None)
-        own = found.get(node)
-        inputs = _places_of_inputs(node, own, n, shapes)
-        if own is not None and len(own) > 1 and None in inputs.values():
-            del found[node]
-            inputs = dict.fromkeys(inputs)
+        inputs = _places_of_inputs(node, found.get(node), n, shapes)
         for (child, out), outer in inputs.items():
             if outer is None or found.setdefault(child, {}).setdefault(out, outer) != outer:
                 without.add(child)

@@ -153,7 +153,7 @@ class Chooser:
             habits = look(given.objective, given.batch)
         self.streams |= habits.streams
         before.restore(self.streams)
-        if WAYS[plan.way].together and (self.streams or habits.decides):
+        if WAYS[plan.way].together and (self.streams or habits.decides or habits.mixes):
             return None
         self._plans[now] = plan
         return plan

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import RLock
-from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from .watch import Watch
 
 # Held while what all threads share is not as they left it: generators, and torch's settings.
 GENERATORS = RLock()
@@ -37,43 +37,6 @@ def drawing_from(streams: Streams | None) -> Iterator[None]:
         yield
     finally:
         STREAMS.reset(token)
-
-
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees whether operations draw from torch's generator, and whether data decide the path.
-
-    That is so where a tensor is asked for its value (``if x[0, 0] > 1``).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.draws = False
-        self.decides = False
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # to be skipped by it, torch would load its compiler
-
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        """Run an operation, and look at what it did."""
-        self.decides |= torch.Tag.data_dependent_output in func.tags
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            self.draws |= not _leaves_generator_alone(func, args, kwargs or {})
-        return func(*args, **(kwargs or {}))
-
-
-def _leaves_generator_alone(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether an operation that may draw does not: fused attention without dropout, say.
-
-    It is read off the arguments: the generator itself may be moved by another thread meanwhile.
-    """
-    names = [argument.name for argument in func._schema.arguments]
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    return given.get("generator") is not None or any(
-        name in names and not given.get(name) for name in ("dropout_p", "dropout")
-    )
 
 
 def hides_operations(module: nn.Module) -> bool:
@@ -153,7 +116,7 @@ def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iter
         yield
         return
     if known is None and not own_stream and not hides_operations(module):
-        with watched(module):
+        with watched(module, 1):
             yield
         return
     streams = ALL_STREAMS if known is None else known
@@ -169,19 +132,25 @@ def generators_untouched(module: nn.Module, *, own_stream: bool = False) -> Iter
 
 
 class Habits:
-    """What generators a pass drew from, and whether data decided which way it took."""
+    """What a pass did: which generators it drew from, and two things more.
 
-    def __init__(self, streams: Streams = ALL_STREAMS, decides: bool = True) -> None:
-        self.streams, self.decides = streams, decides
+    Whether data decided which way it took, and whether it put examples together, outside of the
+    graph, too.
+    """
+
+    def __init__(
+        self, streams: Streams = ALL_STREAMS, decides: bool = True, mixes: bool = True
+    ) -> None:
+        self.streams, self.decides, self.mixes = streams, decides, mixes
 
 
 @contextmanager
-def watched(module: nn.Module) -> Iterator[Habits]:
-    """Look at a pass, and put back the generators that it draws from."""
-    habits = Habits(NO_STREAMS, False)
+def watched(module: nn.Module, n: int) -> Iterator[Habits]:
+    """Look at a pass over n examples, and put back the generators that it draws from."""
+    habits = Habits(NO_STREAMS, False, False)
     with GENERATORS:
         positions = Positions(list(module.modules()), ALL_STREAMS)
-        watch = Watch()
+        watch = Watch(n)
         try:
             with watch:
                 yield habits
@@ -189,5 +158,5 @@ def watched(module: nn.Module) -> Iterator[Habits]:
             habits.streams = positions.moved()
             if watch.draws or habits.streams:
                 habits.streams |= {"torch"}
-            habits.decides = watch.decides
+            habits.decides, habits.mixes = watch.decides, watch.mixes
             positions.restore(habits.streams)

@@ -61,12 +61,20 @@ class Layer:
         if axis is None or axis.dim:
             return
         if name in LINEAR and slots[-1] and not slots[-2]:
-            if name == "MmBackward0" or node._saved_alpha == node._saved_beta == 1:
+            if name == "MmBackward0" or _is_affine(node, slots[0]):
                 self.kind, self.input = "linear", getattr(node, LINEAR[name])
         elif name == "ConvolutionBackward0" and slots[1] and not slots[0]:
             self.kind, self.input = "convolution", node._saved_input
             self.weight = node._saved_weight  # its shape is needed when the graph is freed
             self.geometry = tuple(getattr(node, f"_saved_{name}") for name in GEOMETRY)
+
+
+def _is_affine(node: Any, bias: Slot | None) -> bool:
+    """Whether a product and a sum are ``x W + b``, with an entry of ``b`` for each column."""
+    child, out = node.next_functions[0]
+    columns = tuple(node._input_metadata[0].shape)[1:]
+    vector = bias is None or tuple(child._input_metadata[out].shape) == columns
+    return vector and bool(node._saved_alpha == node._saved_beta == 1)
 
 
 def find_layers(losses: Tensor) -> list[Layer]:
@@ -84,9 +92,8 @@ def find_layers(losses: Tensor) -> list[Layer]:
         for child, out in node.next_functions if node in found else ():
             apart = child is None or child in found
             slots.append(None if apart else slot_of(child, out))
-        if any(slots):
-            ((out, outer),) = found[node].items()
-            layers.append(Layer(node, out, outer, slots, n))
+        if any(slots):  # each output is a layer of its own
+            layers += [Layer(node, out, outer, slots, n) for out, outer in found[node].items()]
     return layers[::-1]
 
 
@@ -118,7 +125,10 @@ def joined(layers: list[Layer], deltas: list[Tensor]) -> list[tuple[Layer, Tenso
     groups: dict[Any, list[tuple[Layer, Tensor]]] = {}
     for layer, delta in zip(layers, deltas, strict=True):
         small = layer.kind == "linear" and layer.input.numel() + delta.numel() <= _SMALL
-        key = tuple(slot and slot.key() for slot in layer.slots) if small else layer
+        key: Any = layer
+        if small:  # as many rows for each example, too: the examples' parts are of one shape
+            rows = len(layer.input) // layer.outer
+            key = rows, *(slot and slot.key() for slot in layer.slots)
         groups.setdefault(key, []).append((layer, delta))
     return [_joined(group) if len(group) > 1 else group[0] for group in groups.values()]
 
@@ -133,7 +143,8 @@ def _joined(group: list[tuple[Layer, Tensor]]) -> tuple[Layer, Tensor]:
 
 def _inner(a: Tensor, b: Tensor, outer: int, n: int) -> Tensor:
     """Inner products (n,) of the examples' parts."""
-    if outer == 1 and len(a) == n and not a.is_contiguous() and a.shape == b.shape:
+    whole = outer == 1 and a.shape[:1] == (n,) and a.shape == b.shape
+    if whole and not a.is_contiguous():
         return (a * b).reshape(n, -1).sum(1) if a.ndim < 3 else (a * b).sum([*range(1, a.ndim)])
     products: Tensor = torch.linalg.vecdot(a.reshape(outer, n, -1), b.reshape(outer, n, -1))
     return products[0] if outer == 1 else products.sum(0)
@@ -141,7 +152,7 @@ def _inner(a: Tensor, b: Tensor, outer: int, n: int) -> Tensor:
 
 def _scaled(delta: Tensor, c: Tensor, outer: int) -> Tensor:
     """Gradients of as many examples as there are ``c``, that of the i-th times ``c_i``."""
-    if outer == 1 and len(delta) == len(c):  # memory formats are kept
+    if outer == 1 and delta.shape[:1] == c.shape:  # memory formats are kept
         return delta * c.view(-1, *[1] * (delta.ndim - 1))
     return (delta.reshape(outer, len(c), -1) * c[:, None]).reshape(delta.shape)
 
@@ -189,8 +200,9 @@ class Part:
         """``<delta, dz>`` by example, where dz is how far tangents move the layer's output."""
         moved: Tensor | None
         outer, n = layer.outer, self.stop - self.start
-        weight = moving[-1 if layer.kind == "linear" else 1] if layer.kind != "other" else None
-        if weight is None:
+        linear = layer.kind == "linear"
+        weight = moving[-1 if linear else 1] if layer.kind != "other" else None
+        if weight is None and not linear:
             rule = RULES.get(layer.node.name(), transposed)
             moved = rule(layer.node, moving)[layer.out]
             if moved is None:
@@ -198,12 +210,15 @@ class Part:
             found = _inner(delta, moved, outer, self.total)
             return found if n == self.total else found[self.start : self.stop]
         applied_to, delta = self.rows(layer.input, outer), self.rows(delta, outer)
-        if layer.kind == "convolution":
-            moved = torch.convolution(applied_to, weight, moving[2], *layer.geometry)  # type: ignore[call-arg]
-        else:
+        if weight is None:  # of some layers joined, the node is that of one
+            assert moving[0] is not None
+            moved = moving[0].expand_as(delta)
+        elif linear:
             moved = applied_to @ weight
             if len(moving) == 3 and moving[0] is not None:
                 moved += moving[0]
+        else:
+            moved = torch.convolution(applied_to, weight, moving[2], *layer.geometry)  # type: ignore[call-arg]
         return _inner(delta, moved, outer, n)
 
 

@@ -62,15 +62,40 @@ def _concatenated(batch: Any, clean_batch: Any) -> Any:
     return type(batch)(_concatenated(a, b) for a, b in zip(batch, clean_batch, strict=True))
 
 
-def _refuse_mixing(layers: list[Layer], order: list[Any]) -> None:
+def _has_data(node: Any, total: int) -> bool:
+    """Whether data of the examples, `total` of both batches, may go into a function."""
+    if hasattr(node, "variable"):
+        return not isinstance(node.variable, nn.Parameter)
+    name = node.name().split("Backward")[0]
+    if name == "Embedding":
+        return bool(node._saved_indices.numel() % total == 0)
+    if name == "Slice":  # one for each example
+        return total in node._input_metadata[0].shape
+    without = [child is None for child, _ in node.next_functions]
+    if not any(without) or name not in ("Add", "Sub", "Mul", "Div"):
+        return False
+    constant = getattr(node, "_saved_self" if without[0] else "_saved_other", None)
+    # What is added is not saved.
+    sizes = node._input_metadata[0].shape if constant is None else (constant.numel(),)
+    return any(size % total == 0 for size in sizes)
+
+
+def _refuse_mixing(layers: list[Layer], order: list[Any], total: int) -> None:
     """Refuse what the clean examples could be put together with training examples by."""
     for node in order:
-        if not hasattr(node, "variable") and node.name() not in CONSTANTS:
+        known = hasattr(node, "variable") or node.name() in CONSTANTS
+        if not known or _has_data(node, total):
             raise RefusedError(f"{node.name()} may put both batches together")
     for layer in layers:
         name = layer.node.name()
-        for slot in layer.slots:
-            if slot is not None and slot.output and name.split("Backward")[0] not in BROADCAST:
+        if getattr(layer.node, "_saved_scale_grad_by_freq", False):
+            raise RefusedError("the words of both batches are counted together")
+        if name == "SliceBackward0":
+            raise RefusedError("parameters are taken by the place in the batch")
+        for slot in filter(None, layer.slots):
+            if slot.leaf is not None and not isinstance(slot.leaf, nn.Parameter):
+                raise RefusedError("the batch requires a gradient")
+            if slot.output and name.split("Backward")[0] not in BROADCAST:
                 raise RefusedError(f"{name} may put both batches together")
 
 
@@ -106,12 +131,12 @@ def merged(
         return layerwise(objective, batch, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))
-    if not isinstance(output, Tensor):
-        raise RefusedError("the module returns several outputs")
+    if not isinstance(output, Tensor) or output.shape[:1] != losses.shape:
+        raise RefusedError("the module returns several outputs, or not one for each example")
     n = len(batch[1])
     layers = find_layers(losses)
     functions = functions_of(layers)
-    _refuse_mixing(layers, functions.order)
+    _refuse_mixing(layers, functions.order, len(losses))
     deltas, norms = deltas_of(losses, layers, output, wanted.norms)
     with torch.no_grad():
         train = Part(0, n, len(losses))

@@ -37,16 +37,21 @@ def call(node: Any, *cotangents: Optional) -> tuple[Optional, ...]:
     if callable(node):
         found = node(*cotangents)
         return found if isinstance(found, tuple) else (found,)
-    # A torch.autograd.Function of the user's: only the engine can call it.
+    # A torch.autograd.Function of the user's: only the engine can call it. What it returns is
+    # caught at the node, as some of its inputs may depend on others.
+    caught: list[tuple[Optional, ...]] = []
+    hook = node.register_hook(lambda by_inputs, _: caught.append(by_inputs))
     given = [(GradientEdge(node, i), g) for i, g in enumerate(cotangents) if g is not None]
     edges = [GradientEdge(*edge) for edge in node.next_functions if edge[0] is not None]
     outputs, seeds = zip(*given, strict=True)
-    gradients = torch.autograd.grad(
-        outputs, edges, seeds, retain_graph=True, create_graph=torch.is_grad_enabled(),
-        allow_unused=True,
-    )  # fmt: skip
-    rest = iter(gradients)
-    return tuple(None if edge[0] is None else next(rest) for edge in node.next_functions)
+    try:
+        torch.autograd.grad(
+            outputs, edges, seeds, retain_graph=True, create_graph=torch.is_grad_enabled(),
+            allow_unused=True,
+        )  # fmt: skip
+    finally:
+        hook.remove()
+    return caught[0]
 
 
 def convolution(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
@@ -273,7 +278,15 @@ def log_softmax(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     return (x - (node._saved_result.exp() * x).sum(signed(node._saved_dim), keepdim=True),)
 
 
+def embedded(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
+    """Rows of a table, whose gradient is the transposed of that: not if divided by counts."""
+    if node._saved_scale_grad_by_freq:
+        raise NotImplementedError("an embedding scales its gradient by the words' frequencies")
+    return transposed(node, tangents)
+
+
 RULES: dict[str, Rule] = {
+    "EmbeddingBackward0": embedded,
     "AddBackward0": plus,
     "SubBackward0": minus,
     "MulBackward0": times,

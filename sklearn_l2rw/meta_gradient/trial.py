@@ -222,6 +222,8 @@ class Trial:
             return "it has backward hooks, which would not be called"
         if WAYS[plan.way].together and (self.streams or self.habits.decides):
             return "the module draws random numbers, or data decide what it does"
+        if WAYS[plan.way].together and self.habits.mixes:
+            return "examples are put together outside of the graph"
         if WAYS[plan.way].together and SHARED.get() is not None:
             return "several processes share the clean gradient"
         return None
@@ -317,7 +319,7 @@ def look(objective: nn.Module, batch: Any) -> Habits:
     if hides_operations(objective):
         return Habits()
     try:
-        with buffers_untouched(objective), watched(objective) as habits:
+        with buffers_untouched(objective), watched(objective, len(batch[1])) as habits:
             objective(batch)
     except _TORCHS:  # if it is the module's, plain training meets it next
         return Habits()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sklearn_l2rw import example_weights
+from sklearn_l2rw import chosen_meta_gradient, example_weights
 from tests.oracle import assert_close, oracle_of
 from tests.zoo_parts import Problem
 
@@ -100,3 +100,67 @@ def test_layers_that_keep_examples_apart_are_taken_layer_by_layer() -> None:
         problem = given(nn.CrossEntropyLoss(reduction="none"), Mixing(MIXTURES[name]))
         found = example_weights(*problem, meta_gradient="layerwise")
         assert_close(found, oracle_of(problem), atol=1e-10)
+
+
+class Shifted(nn.Module):
+    """Takes away a mean over the batch that no graph shows."""
+
+    def __init__(self, mean: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 8), nn.Linear(8, 3)
+        self.mean, self.share = mean, 0.0
+
+    def forward(self, X: Tensor) -> Tensor:
+        h = self.a(X)
+        output: Tensor = self.b((h - self.share * self.mean(X, h)).relu())
+        return output
+
+
+UNSEEN: dict[str, Any] = {
+    "of the input": lambda X, h: X.mean(0).sum(),
+    "detached": lambda X, h: h.detach().mean(0),
+    "of its first row": lambda X, h: X[:1].sum(),
+    "sorted": lambda X, h: h.detach().sort(0).values[:1],
+    "a norm": lambda X, h: X.norm(),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_ramp_outside_of_the_graph(name: str) -> None:
+    module = Shifted(UNSEEN[name])
+    problem = given(nn.CrossEntropyLoss(reduction="none"), module)
+    for share in (0.0, 0.0, 0.9):
+        module.share = share
+        assert_close(example_weights(*problem), oracle_of(problem), atol=1e-10)
+
+
+class Ramped:
+    """A loss that comes to depend on the labels, or the losses, of the whole batch."""
+
+    def __init__(self, factor: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.factor, self.share = factor, 0.0
+
+    def __call__(self, output: Tensor, y: Tensor) -> Tensor:
+        f = nn.functional.cross_entropy(output, y, reduction="none")
+        return f * (1 - self.share + self.share * self.factor(f.detach(), y))
+
+
+FACTORS: dict[str, Any] = {
+    "balanced": lambda f, y: (1 / torch.bincount(y, minlength=3))[y],
+    "small losses": lambda f, y: (f <= f.quantile(0.5)).to(f),
+}
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_ramp_in_a_loss(name: str) -> None:
+    loss = Ramped(FACTORS[name])
+    problem = given(loss)
+    for share in (0.0, 0.0, 0.9):
+        loss.share = share
+        assert_close(example_weights(*problem), oracle_of(problem), atol=1e-10)
+
+
+def test_both_batches_go_together_where_examples_are_apart() -> None:
+    problem = given(nn.CrossEntropyLoss(reduction="none"))
+    example_weights(*problem)
+    assert chosen_meta_gradient(problem.module) == "merged"
