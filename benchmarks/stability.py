@@ -9,6 +9,7 @@ MNIST problems, over a grid of learning rates, with
 - ``ess``: the loss scaled by sqrt(effective sample size / batch size), a smaller step where few
   examples carry the batch;
 - ``clip_1_last``: as ``clip_1``, with weights from the gradients of the last layer alone;
+- ``default``: this package's step as it comes, clipped at 1, too;
 - ``plain``: no weights at all, for comparison.
 
 Run ``python -m benchmarks.stability --net mlp`` (20 minutes) and ``--net lenet`` (an hour); it goes
@@ -70,8 +71,9 @@ UPDATES: dict[str, Callable[[Setting], Any]] = {
     "clip_3": partial(l2rw, max_grad_norm=3.0),
     "ess": partial(l2rw, kind=ESSScaled, max_grad_norm=None),
     "clip_1_last": partial(make, "l2rw_last"),
+    "default": partial(make, "l2rw_default"),
 }
-TRIED = {"mlp": tuple(UPDATES), "lenet": ("plain", "bare", "clip_1")}
+TRIED = {"mlp": tuple(UPDATES), "lenet": ("plain", "bare", "clip_1", "default")}
 
 
 def split(problem: str, seed: int) -> Task:
