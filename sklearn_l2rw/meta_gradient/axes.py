@@ -218,7 +218,7 @@ AXES: dict[str, Rule] = {
         "ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
         "ScaledDotProductEfficientAttention", "ScaledDotProductCudnnAttention",
     ),
-    **_named(_by_label, "NllLoss", "NllLoss2D"),
+    **_named(_by_label, "NllLoss", "NllLoss2D", "MultiMarginLoss", "MultilabelMarginLoss"),
     **_named(
         _elementwise_loss,
         "MseLoss", "SmoothL1Loss", "HuberLoss", "BinaryCrossEntropy",

@@ -187,11 +187,11 @@ def clean_batch_size(net: Any, n: int, processes: Alone) -> tuple[int, tuple[int
     """
     of_loader = net.get_params_for("iterator_train").get("batch_size", net.batch_size)
     batch = n if of_loader in (None, -1) else int(of_loader)
-    k = processes.size
+    k, asked_for = processes.size, int(net.clean_batch_size or 0)  # which may be NumPy's
     if k == 1:
-        return net.clean_batch_size or batch, (0, 1)
+        return asked_for or batch, (0, 1)
     of_step, of_one = (batch, batch // k) if net.accelerator.split_batches else (batch * k, batch)
-    size = min(net.clean_batch_size or of_step, n)
+    size = min(asked_for or of_step, n)
     layers = [layer for name in net._modules for layer in getattr(net, f"{name}_").modules()]
     normalizes = any(isinstance(layer, _BatchNorm) for layer in layers)
     whole = size < k or (normalizes and (size <= of_one or size < 2 * k))
