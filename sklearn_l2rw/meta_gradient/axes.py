@@ -272,7 +272,7 @@ def _places_of_inputs(
 ) -> dict[tuple[Any, int], int | None]:
     """Place of the examples in each input of a node, None where there is none that all agree on."""
     edges = node.next_functions
-    name = node.name() if own else ""
+    name = type(node).__name__ if own else ""
     rule = AXES.get(name)
     if not own or (rule is None and name not in RESHAPING):
         return dict.fromkeys(edge for edge in edges if edge[0] is not None)
