@@ -20,7 +20,14 @@ from tests.small import MLP
 ROOT = Path(__file__).parent.parent
 TEXTS = {
     name: (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md", "examples/README.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "benchmarks/README.md",
+        "examples/README.md",
+        "docs/your_net.md",
+        "docs/several_processes.md",
+    )
 }
 
 

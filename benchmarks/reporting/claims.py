@@ -168,6 +168,27 @@ CLAIMS: tuple[Claim, ...] = (
         for noise, arm in (("uniform", "unweighted"), ("background", "fine_tuned_slowly"))
     ),
     Claim(
+        "40% background, small: with rows not weighed at first, L2RWClassifier has less error than "
+        "plain training and fine-tuning",
+        "noise-cifar", "cpu",
+        partial(less, arm="l2rw_warm", others=("unweighted", "fine_tuned", "fine_tuned_slowly"),
+                measure="error", point={"noise": "background", "rate": 0.4}),
+    ),
+    *(
+        Claim(
+            f"people's labels, {name}: plain training, averaged, has less error than the others",
+            "noise-human", "cpu",
+            partial(less, arm="unweighted_averaged", measure="error", point={"noise": name},
+                    others=("unweighted", "fine_tuned_slowly", "l2rw", OURS, "l2rw_warm")),
+        )
+        for name in ("aggre", "random1", "worse")
+    ),
+    Claim(
+        "100 passes, 40% uniform: L2RWClassifier has the least error",
+        "noise-mnist", "cpu_long",
+        partial(least, arm=OURS, point=_uniform(0.4), measure="error"),
+    ),
+    Claim(
         "no noise: plain training has less error than L2RW",
         "noise-mnist", "cpu",
         partial(less, arm="unweighted", others=("l2rw", "l2rw_last"), point=_uniform(0.0),

@@ -125,11 +125,12 @@ TARGETS: tuple[Claim, ...] = (
     ),
     *(
         Claim(
-            f"40% {noise}, small: the default has less error than {', '.join(others)}",
+            f"40% {noise}, small: {arm} has less error than {', '.join(others)}",
             "noise-cifar", "cpu",
-            partial(less, arm=OURS, others=others, point={"noise": noise, "rate": 0.4},
+            partial(less, arm=arm, others=others, point={"noise": noise, "rate": 0.4},
                     measure="error"),
         )
+        for arm in (OURS, "l2rw_warm")
         for noise, others in (("uniform", ("unweighted",)),
                               ("background", ("fine_tuned", "fine_tuned_slowly")))
     ),
