@@ -50,12 +50,11 @@ class Bert(nn.Module):
         let_torchvision_in()
         from transformers import BertConfig, BertForSequenceClassification
 
-        self.bert = BertForSequenceClassification(
-            BertConfig(
-                vocab_size=VOCABULARY, hidden_size=128, num_hidden_layers=2,
-                num_attention_heads=2, intermediate_size=512, num_labels=n_outputs,
-            )
-        )  # fmt: skip
+        sizes: dict[str, Any] = {
+            "vocab_size": VOCABULARY, "hidden_size": 128, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "intermediate_size": 512, "num_labels": n_outputs,
+        }  # fmt: skip
+        self.bert: nn.Module = BertForSequenceClassification(BertConfig(**sizes))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (n, n_outputs)."""

@@ -65,7 +65,8 @@ def test_timm() -> None:
 def test_hugging_face_with_lora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("peft")
     texts_of = importlib.import_module("tests.real.test_texts")
-    bert(num_labels=2).save_pretrained(tmp_path)
+    model: Any = bert(num_labels=2)
+    model.save_pretrained(tmp_path)
     texts_of.tokenizer().save_pretrained(tmp_path)
     monkeypatch.chdir(tmp_path)
     net = run(
