@@ -122,6 +122,11 @@ def joined(layers: list[Layer], deltas: list[Tensor]) -> list[tuple[Layer, Tenso
 
     What a thousand small products cost is the calls, not the arithmetic.
     """
+    weights = [
+        slot.leaf for layer in layers if layer.kind == "linear" and (slot := layer.slots[-1])
+    ]
+    if len({*map(id, weights)}) == len(weights):  # none is shared
+        return list(zip(layers, deltas, strict=True))
     groups: dict[Any, list[tuple[Layer, Tensor]]] = {}
     for layer, delta in zip(layers, deltas, strict=True):
         small = layer.kind == "linear" and layer.input.numel() + delta.numel() <= _SMALL

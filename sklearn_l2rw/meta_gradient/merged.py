@@ -28,6 +28,7 @@ from .layers import (
     layerwise,
     slopes_along,
 )
+from .slots import Functions
 
 # What may be done to parameters before they go into a layer: nothing that examples could be put
 # together by, if there were some in it.
@@ -140,7 +141,7 @@ def merged(
     deltas, norms = deltas_of(losses, layers, output, wanted.norms)
     with torch.no_grad():
         train = Part(0, n, len(losses))
-        both = _Merged(layers, deltas, train, set(parameters.values()))
+        both = _Merged(layers, deltas, train, set(parameters.values()), functions)
         slopes = both.slopes()
         clean_loss = losses[n:].mean()
     norms = None if norms is None else norms[:n]
@@ -156,14 +157,20 @@ class _Merged:
     """
 
     def __init__(
-        self, layers: list[Layer], deltas: list[Tensor], train: Part, chosen: set[Tensor]
+        self,
+        layers: list[Layer],
+        deltas: list[Tensor],
+        train: Part,
+        chosen: set[Tensor],
+        functions: Functions,
     ) -> None:
         self.layers, self.train = joined(layers, deltas), train
         self.clean = Part(train.stop, train.total, train.total)
-        self.functions = functions_of(layers)
+        self.functions = functions
         self.chosen = chosen
         self.m = train.total - train.stop
-        self.uses = Counter(leaf for layer, _ in self.layers for leaf in self._leaves(layer))
+        self.leaves = {layer: self._leaves(layer) for layer, _ in self.layers}
+        self.uses = Counter(leaf for leaves in self.leaves.values() for leaf in leaves)
         self.by_leaf: dict[Tensor, Tensor] = {}
         self.formed: set[Layer] = set()
 
@@ -177,7 +184,7 @@ class _Merged:
         ones = slopes.new_ones(self.m)
         rest, gradients = [], Gradients(self.functions)
         for layer, delta in self.layers:
-            leaves = self._leaves(layer)
+            leaves = self.leaves[layer]
             if self.chosen.isdisjoint(leaves):
                 continue
             if self.chosen.issuperset(leaves) and _kernel_pays(
