@@ -122,10 +122,8 @@ def joined(layers: list[Layer], deltas: list[Tensor]) -> list[tuple[Layer, Tenso
 
     What a thousand small products cost is the calls, not the arithmetic.
     """
-    weights = [
-        slot.leaf for layer in layers if layer.kind == "linear" and (slot := layer.slots[-1])
-    ]
-    if len({*map(id, weights)}) == len(weights):  # none is shared
+    last = [layer.slots[-1] for layer in layers if layer.kind == "linear"]
+    if len({id(slot and slot.leaf) for slot in last}) == len(last):  # no weight is shared
         return list(zip(layers, deltas, strict=True))
     groups: dict[Any, list[tuple[Layer, Tensor]]] = {}
     for layer, delta in zip(layers, deltas, strict=True):

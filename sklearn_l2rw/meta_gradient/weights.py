@@ -170,8 +170,8 @@ def example_weights(
         How the slopes :math:`u_i` are computed. All ways but the last are exact; the fastest come
         first.
 
-        - ``"merged"``, ``"layerwise"``: layer by layer, for modules whose examples do not
-          interact; the first takes both batches through the module in one pass.
+        - ``"merged"``, ``"layerwise"``: layer by layer, as far down as examples do not interact,
+          without BatchNorm; the first takes both batches through the module in one pass.
         - ``"forward"``: forward-mode differentiation over the graph of one pass; takes almost any
           module.
         - ``"dual_numbers"``: forward-mode differentiation by PyTorch, in a pass of its own.
