@@ -216,10 +216,10 @@ class Trial:
         """Why a way need not be tried, if so."""
         if self.reentrant:
             return "a reentrant checkpoint hides parameters: set use_reentrant=False"
-        if WAYS[plan.way].by_hand and self.unlayered:
-            return self.unlayered
         if WAYS[plan.way].by_hand and self.hooks:
             return "it has backward hooks, which would not be called"
+        if WAYS[plan.way].by_hand and self.unlayered:
+            return self.unlayered
         if WAYS[plan.way].together and (self.streams or self.habits.decides):
             return "the module draws random numbers, or data decide what it does"
         if WAYS[plan.way].together and self.habits.mixes:
