@@ -8,6 +8,9 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python;
 # Rivals in `make bench-step`. Some are no longer maintained, and may not install everywhere.
 RIVALS = higher==0.2.1 torchopt==0.7.3 betty-ml==0.1.1
 
+# A process for each core; a single test: .venv/bin/python -m pytest tests/... -k name
+PARALLEL = -n auto --dist worksteal
+
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -21,13 +24,13 @@ demo: .venv/installed ## the example of the README, on real images
 	.venv/bin/python -m benchmarks.demo
 
 test: .venv/installed ## tests and doctests, without the slow ones
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/python -m pytest -m "not slow" $(PARALLEL)
 
 test-all: .venv/installed ## all tests
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(PARALLEL)
 
 test-min: .venv-min/installed ## all tests, with the oldest dependencies that pyproject.toml allows
-	.venv-min/bin/python -m pytest
+	.venv-min/bin/python -m pytest $(PARALLEL)
 
 lint: .venv/installed ## formatting, rules and types
 	.venv/bin/ruff format --check

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from sklearn_l2rw.meta_gradient import merged as both
 from sklearn_l2rw.meta_gradient.memory import MEMORY
 from tests.oracle import WAYS
 
@@ -25,6 +26,12 @@ def _torch_generator() -> Iterator[None]:
 def _nothing_remembered() -> None:
     """No test knows what another one has found out about an architecture."""
     MEMORY.forget()
+
+
+@pytest.fixture(autouse=True)
+def _merged_takes_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small batches have that share of clean examples, and ``"merged"`` is to be tried on them."""
+    monkeypatch.setattr(both, "RATIO", 4)
 
 
 @pytest.fixture(params=["auto", *WAYS])

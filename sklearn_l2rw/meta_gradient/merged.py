@@ -43,6 +43,8 @@ CONSTANTS = frozenset(
 # Operations whose inputs have no place for examples only because there are none in them.
 BROADCAST = frozenset(("Add", "Sub", "Mul", "Div", "Cat", "Expand", "Embedding"))
 
+RATIO = 5  # training examples for each clean one, at least: a larger pass costs more than it saves
+
 
 def _alike(a: Any, b: Any) -> bool:
     """Whether the examples of two batches have the same shapes, as nested as the batches are."""
@@ -128,7 +130,7 @@ def merged(
     clean batches: that of a large one costs more memory than it saves time.
     """
     shared = SHARED.get() is not None  # a clean gradient of several processes is not ours to form
-    if shared or 4 * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
+    if shared or RATIO * len(clean_batch[1]) > len(batch[1]) or not _alike(batch, clean_batch):
         return layerwise(objective, batch, clean_batch, parameters, wanted)
     with torch.enable_grad():
         losses, output = objective(_concatenated(batch, clean_batch))
