@@ -14,7 +14,7 @@ PARALLEL = -n auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-min lint format build bench-step bench-labels bench-check clean
+.PHONY: help demo test test-all test-min real lint format build bench-step bench-labels bench-check clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -31,6 +31,9 @@ test-all: .venv/installed ## all tests
 
 test-min: .venv-min/installed ## all tests, with the oldest dependencies that pyproject.toml allows
 	.venv-min/bin/python -m pytest $(PARALLEL)
+
+real: .venv/installed ## timm, transformers, peft and accelerate into the environment, for tests/real
+	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[real]'
 
 lint: .venv/installed ## formatting, rules and types
 	.venv/bin/ruff format --check
