@@ -29,9 +29,11 @@ def _nothing_remembered() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _merged_takes_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+def _merged_takes_a_quarter() -> Iterator[None]:
     """Small batches have that share of clean examples, and ``"merged"`` is to be tried on them."""
-    monkeypatch.setattr(both, "RATIO", 4)
+    before, both.RATIO = both.RATIO, 4
+    yield
+    both.RATIO = before
 
 
 @pytest.fixture(params=["auto", *WAYS])
