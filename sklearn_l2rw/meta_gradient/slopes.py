@@ -10,8 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from .choice import META_GRADIENTS
 from .parameters import MetaParameters
-from .weights import check_finite, known_chooser, prepare, weigh
-from .wrappers import processes_of
+from .weights import known_chooser, weighed
 
 
 def example_slopes(
@@ -82,12 +81,7 @@ def example_slopes(
     tensor([0.5000, 0.5000, 0.0000])
 
     """
-    bare, processes = processes_of(module)
-    given = processes.agreed(
-        lambda: prepare(bare, loss, batch, clean_batch, meta_gradient, meta_parameters)
-    )
-    with processes.over(given):
-        found = processes.agreed(lambda: check_finite(weigh(given, meta_gradient)))
+    found, _ = weighed(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
     return found.slopes
 
 

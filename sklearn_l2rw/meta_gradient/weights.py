@@ -17,6 +17,7 @@ from .choice import META_GRADIENTS, Chooser
 from .generators import ALL_STREAMS, GENERATORS
 from .objective import Objective
 from .parameters import MetaParameters, select_parameters
+from .processes import Alone
 from .state import Saved
 from .trial import Given
 from .wrappers import processes_of
@@ -116,6 +117,23 @@ def check_finite(found: Weighed) -> Weighed:
             "or a norm at 0."
         )
     return found
+
+
+def weighed(
+    module: nn.Module,
+    loss: Callable[[Any, Any], Tensor],
+    batch: tuple[Any, Tensor],
+    clean_batch: tuple[Any, Tensor],
+    meta_gradient: str,
+    meta_parameters: MetaParameters,
+) -> tuple[Weighed, Alone]:
+    """Slopes of a batch, the module left as it was, and the processes that share the batch."""
+    bare, processes = processes_of(module)
+    given = processes.agreed(
+        lambda: prepare(bare, loss, batch, clean_batch, meta_gradient, meta_parameters)
+    )
+    with processes.over(given):
+        return processes.agreed(lambda: check_finite(weigh(given, meta_gradient))), processes
 
 
 def example_weights(
@@ -240,11 +258,6 @@ def example_weights(
     :func:`reweighted_backward` computes weights and step in one.
 
     """
-    bare, processes = processes_of(module)
-    given = processes.agreed(
-        lambda: prepare(bare, loss, batch, clean_batch, meta_gradient, meta_parameters)
-    )
-    with processes.over(given):
-        found = processes.agreed(lambda: check_finite(weigh(given, meta_gradient)))
+    found, processes = weighed(module, loss, batch, clean_batch, meta_gradient, meta_parameters)
     (slopes,), mine = processes.gathered(found.slopes)
     return normalize(slopes)[mine]
