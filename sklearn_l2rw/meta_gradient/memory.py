@@ -65,7 +65,8 @@ def _frozen(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Tensor):
         return _kind(value)
     if isinstance(value, (set, frozenset)):
-        return type(value), frozenset(map(_frozen, value))
+        members = frozenset(_frozen(each, depth + 1) for each in value)
+        return _UNKNOWN if _UNKNOWN in members else (type(value), members)
     if isinstance(value, partial):
         held: Any = (value.func, value.args, value.keywords)
     elif isinstance(value, Mapping):
@@ -97,6 +98,7 @@ class Memory:
         known = None if key is None else self._plans.get(key)
         if known is None:
             return None
+        self._plans.move_to_end(key)
         return Plan(known.way, known.context, set(known.verified))
 
     def remember(self, key: Hashable | None, plan: Plan) -> None:

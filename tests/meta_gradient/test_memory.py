@@ -118,6 +118,8 @@ def test_what_cannot_be_told_apart_is_not_remembered() -> None:
     assert architecture(net.modules()) is not None
     net.extra = Holder()  # type: ignore[assignment]
     assert architecture(net.modules()) is None
+    net.extra = {Holder()}  # type: ignore[assignment]
+    assert architecture(net.modules()) is None
 
 
 def test_a_search_pays_once(trials: list[Trial]) -> None:
