@@ -17,6 +17,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .rules import shape_of, signed
+
 Shape = Sequence[int]
 
 
@@ -50,13 +52,15 @@ class Edge(NamedTuple):
 
 
 Rule = Callable[[Edge, Axis], int | None]
-"""Dimension of an input that holds the examples as that of the output does; None if none does."""
+"""Dimension of an input that holds the examples as that of the output does; None if none does.
+
+That both are as long is looked at for all of them, in `_place`.
+"""
 
 
 def _dim(value: int, ndim: int) -> int:
-    """Dimension that torch has saved, negative ones as unsigned numbers."""
-    value = value - 2**64 if value >= 2**63 else value
-    return value % max(ndim, 1)
+    """Dimension that torch has saved, counted from the first one."""
+    return signed(value) % max(ndim, 1)
 
 
 def _dims(edge: Edge, ndim: int) -> list[int] | None:
@@ -73,7 +77,7 @@ def _dims(edge: Edge, ndim: int) -> list[int] | None:
 def _broadcast(edge: Edge, axis: Axis) -> int | None:
     """Elementwise, inputs broadcast: dimensions are counted from the last one."""
     dim = axis.dim - axis.ndim + len(edge.shape)
-    return dim if dim >= 0 and edge.shape[dim] == edge.output[axis.dim] else None
+    return dim if dim >= 0 else None
 
 
 def _along(edge: Edge, axis: Axis) -> int | None:
@@ -113,7 +117,7 @@ def _transposed(edge: Edge, axis: Axis) -> int | None:
     pair = (-2, -1)
     if hasattr(edge.node, "_saved_dim0"):
         pair = (edge.node._saved_dim0, edge.node._saved_dim1)
-    a, b = (_dim(d % 2**64, axis.ndim) for d in pair)
+    a, b = (_dim(d, axis.ndim) for d in pair)
     return {a: b, b: a}.get(axis.dim, axis.dim)
 
 
@@ -129,8 +133,7 @@ def _product(edge: Edge, axis: Axis) -> int | None:
 
 def _first_only(edge: Edge, axis: Axis) -> int | None:
     """Layers that take examples, or maps of them, along their first dimension."""
-    same = edge.slot == 0 and axis.dim == 0 and edge.shape[0] == edge.output[0]
-    return 0 if same else None
+    return 0 if edge.slot == 0 and axis.dim == 0 else None
 
 
 def _padded(edge: Edge, axis: Axis) -> int | None:
@@ -155,14 +158,13 @@ def _attention(edge: Edge, axis: Axis) -> int | None:
     """Query, key and value with leading dimensions in common; a mask is broadcast."""
     if edge.slot > 2:
         return _broadcast(edge, axis)
-    same = axis.dim < axis.ndim - 2 and edge.shape[axis.dim] == edge.output[axis.dim]
-    return axis.dim if same and len(edge.shape) == axis.ndim else None
+    leading = axis.dim < axis.ndim - 2 and len(edge.shape) == axis.ndim
+    return axis.dim if leading else None
 
 
 def _by_label(edge: Edge, axis: Axis) -> int | None:
     """Losses of logits (n, k, ...) and labels, none of them averaged."""
-    alone = edge.node._saved_reduction == 0 and axis.dim == 0 and edge.shape[0] == edge.output[0]
-    return 0 if alone and edge.slot == 0 else None
+    return _first_only(edge, axis) if edge.node._saved_reduction == 0 else None
 
 
 def _elementwise_loss(edge: Edge, axis: Axis) -> int | None:
@@ -236,8 +238,7 @@ class _Shapes(dict[tuple[Any, int], tuple[int, ...]]):
     """Shapes of outputs of nodes, each asked for once."""
 
     def __missing__(self, output: tuple[Any, int]) -> tuple[int, ...]:
-        node, out = output
-        shape = self[output] = tuple(node._input_metadata[out].shape)
+        shape = self[output] = shape_of(*output)
         return shape
 
 

@@ -32,7 +32,7 @@ from .gradients import (
     norms_of_rows,
 )
 from .graph import inputs_first
-from .rules import RULES, call, transposed
+from .rules import RULES, call, shape_of, transposed
 from .slots import Functions, Output, Slot, Slots, by_leaf_or_output, by_slot, slot_of
 
 LINEAR = {"AddmmBackward0": "_saved_mat1", "MmBackward0": "_saved_self"}
@@ -56,7 +56,7 @@ class Layer:
         self.node, self.out, self.outer, self.slots = node, out, outer, slots
         self.kind, self.geometry = "other", ()
         self.input = self.weight = torch.empty(0)
-        axis = axis_of(tuple(node._input_metadata[out].shape), outer, n)
+        axis = axis_of(shape_of(node, out), outer, n)
         name = type(node).__name__
         if axis is None or axis.dim:
             return
@@ -72,8 +72,8 @@ class Layer:
 def _is_affine(node: Any, bias: Slot | None) -> bool:
     """Whether a product and a sum are ``x W + b``, with an entry of ``b`` for each column."""
     child, out = node.next_functions[0]
-    columns = tuple(node._input_metadata[0].shape)[1:]
-    vector = bias is None or tuple(child._input_metadata[out].shape) == columns
+    columns = shape_of(node)[1:]
+    vector = bias is None or shape_of(child, out) == columns
     return vector and bool(node._saved_alpha == node._saved_beta == 1)
 
 

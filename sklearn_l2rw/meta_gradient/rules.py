@@ -21,6 +21,16 @@ Optional = Tensor | None
 Rule = Callable[[Any, Sequence[Optional]], Sequence[Optional]]
 
 
+def shape_of(node: Any, out: int = 0) -> tuple[int, ...]:
+    """Shape of an output of a node."""
+    return tuple(node._input_metadata[out].shape)
+
+
+def signed(dim: int) -> int:
+    """Dimension that torch has saved, negative ones as unsigned numbers."""
+    return dim - 2**64 if dim >= 2**63 else dim
+
+
 def add(a: Optional, b: Optional) -> Optional:
     """``a + b`` in the memory of `a`, where None stands for zero."""
     if a is None or b is None:
@@ -70,7 +80,7 @@ def convolution(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
         through = add(torch.convolution(node._saved_input, weight, bias, *arguments), through)
     elif bias is not None:
         bias = bias.view(-1, *[1] * (len(node._input_metadata[0].shape) - 2))
-        full = bias.expand(tuple(node._input_metadata[0].shape))
+        full = bias.expand(shape_of(node))
         through = full if through is None else through.add_(full)
     return (through,)
 
@@ -81,7 +91,7 @@ def addmm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     beta, alpha = node._saved_beta, node._saved_alpha
     given = next(t for t in tangents if t is not None)
     out = given.new_zeros(()) if bias is None else bias
-    out = out.expand(tuple(node._input_metadata[0].shape))
+    out = out.expand(shape_of(node))
     if right is not None:
         out, beta = torch.addmm(out, node._saved_mat1, right, beta=beta, alpha=alpha), 1
     if left is not None:
@@ -176,7 +186,7 @@ def _sum(node: Any, x: Optional, y: Optional, alpha: Any) -> Optional:
     if y is not None:
         y = y if alpha == 1 else y * alpha
         x = y if x is None else x + y
-    return None if x is None else x.expand(tuple(node._input_metadata[0].shape))
+    return None if x is None else x.expand(shape_of(node))
 
 
 def times(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
@@ -200,7 +210,7 @@ def bmm(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
 def reshaped(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     """Reshape tangents as the function did its input."""
     (x,) = tangents
-    return (None if x is None else x.reshape(tuple(node._input_metadata[0].shape)),)
+    return (None if x is None else x.reshape(shape_of(node)),)
 
 
 def split(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
@@ -209,17 +219,7 @@ def split(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:
     if x is None:
         return [None] * len(node._input_metadata)
     dim = node._saved_dim
-    return torch.split(x, node._saved_split_size, dim if dim < 2**63 else dim - 2**64)
-
-
-def shape_of(node: Any, out: int = 0) -> tuple[int, ...]:
-    """Shape of an output of a node."""
-    return tuple(node._input_metadata[out].shape)
-
-
-def signed(dim: int) -> int:
-    """Dimension that torch has saved, negative ones as unsigned numbers."""
-    return dim - 2**64 if dim >= 2**63 else dim
+    return torch.split(x, node._saved_split_size, signed(dim))
 
 
 def expanded(node: Any, tangents: Sequence[Optional]) -> Sequence[Optional]:

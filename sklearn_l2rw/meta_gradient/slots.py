@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from .graph import inputs_first, tangents_at
-from .rules import RULES, call, transposed
+from .rules import RULES, call, shape_of, transposed
 
 VIEWS = {"TBackward0", "TransposeBackward0", "PermuteBackward0", "ViewBackward0"}
 
@@ -119,7 +119,7 @@ def by_leaf_or_output(
 
 def _reduced(gradient: Tensor, node: Any, out: int) -> Tensor:
     """Gradient by an output of a node, summed over what it was broadcast along."""
-    shape = tuple(node._input_metadata[out].shape)
+    shape = shape_of(node, out)
     return gradient if gradient.shape == shape else gradient.sum_to_size(shape)
 
 
