@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
-from scipy import sparse
 from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -16,11 +12,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from ..data.batches import Batch
+from ..data.checksum import checksum
 from ..data.clean_batches import Position
 from ..data.rows import Rows
 from ..meta_gradient.processes import ALONE, Alone, Several
 from ..meta_gradient.wrappers import check_whole
-from ..nested import leaves
 from .fit_state import Fit
 from .net import Net
 
@@ -173,7 +169,7 @@ def check_clean(source: Any, targets: Any, weight: Tensor | None, processes: Alo
     arrays = [source.X, source.y] if isinstance(source, Rows) else targets
     processes.check_same(
         "examples of the clean set",
-        [len(source), _checksum([arrays, weight])],
+        [len(source), checksum([arrays, weight])],
         "Each process is given the whole of it, in one order; where rows are split off X, set "
         "random_state.",
     )
@@ -196,21 +192,3 @@ def clean_batch_size(net: Any, n: int, processes: Alone) -> tuple[int, tuple[int
     normalizes = any(isinstance(layer, _BatchNorm) for layer in layers)
     whole = size < k or (normalizes and (size <= of_one or size < 2 * k))
     return size, (0, 1) if whole else (processes.rank, k)
-
-
-def _checksum(parts: Any) -> int:
-    number = 0
-    for block in _blocks(parts):
-        number = zlib.crc32(block, number)
-    return number
-
-
-def _blocks(parts: Any) -> Iterator[bytes]:
-    """What arrays hold, as bytes."""
-    for x in leaves(parts):
-        if isinstance(x, Tensor):
-            yield x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-        elif sparse.issparse(x):
-            yield from (np.ascontiguousarray(a).tobytes() for a in (x.data, x.indices, x.indptr))
-        elif isinstance(x, np.ndarray):
-            yield np.ascontiguousarray(x).tobytes()
