@@ -24,7 +24,7 @@ from sklearn_l2rw import (
     L2RWMultilabelClassifier,
     L2RWRegressor,
 )
-from sklearn_l2rw.meta_gradient.memory import MEMORY
+from tests.killed import Kill, KilledError, assert_same, generators, outcome, scramble
 from tests.small import MLP
 
 RNG = np.random.default_rng(0)
@@ -32,25 +32,6 @@ X = RNG.normal(size=(30, 4)).astype(np.float32)
 Y = np.where(X[:, 0] > 0, "yes", "no")
 CLEAN = X[:9], Y[:9]
 N_EPOCHS = 3
-
-
-class KilledError(BaseException):
-    """In the place of a signal that nothing survives."""
-
-
-class Kill(Callback):
-    """Kills a fit at a certain call of a callback."""
-
-    def __init__(self, at: int | None, calls: list[None]) -> None:
-        self.at, self.calls = at, calls
-
-    def _count(self, *args: Any, **kwargs: Any) -> None:
-        self.calls.append(None)
-        if len(self.calls) == self.at:
-            raise KilledError
-
-    on_train_begin = on_train_end = on_epoch_begin = on_epoch_end = _count
-    on_batch_begin = on_batch_end = on_grad_computed = _count
 
 
 class Counting(Callback):
@@ -198,76 +179,87 @@ CASES: dict[str, Case] = {
 }
 
 
-def scramble(seed: int) -> None:
-    """Put everything elsewhere, as in another process."""
-    MEMORY.forget()
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
+QUICK = ("default", "global generators", "augmented", "counting")
 
 
-def outcome(net: Any) -> dict[str, Any]:
-    """Everything that a fit leaves."""
-    plain = {k: v for k, v in vars(net.module_).items() if isinstance(v, (int, float))}
-    average = net._average
-    optimizer = net.optimizer_.state_dict()
-    rows = [{k: v for k, v in row.items() if k != "dur"} for row in net.history.to_list()]
-    found = {
-        "parameters": net.module_.state_dict(), "plain": plain, "history": rows,
-        "optimizer": optimizer, "learns": [p.requires_grad for p in net.module_.parameters()],
-        "mean": None if average is None else (average.steps, average.mean, average.raw),
-        "position": tuple(net.clean_position_), "states": net.generator_states_,
-        "predictions": net.predict(X), "global": torch.get_rng_state(),
-        "numpy": np.random.get_state(legacy=True)[1:], "random": random.getstate(),
-    }  # fmt: skip
-    for name in ("example_weights_", "example_values_", "epoch_example_weights_"):
-        found[name] = getattr(net, name, None)
-    return found
-
-
-def assert_same(got: Any, expected: Any, path: str = "") -> None:
-    assert type(got) is type(expected), path
-    if isinstance(got, dict):
-        assert got.keys() == expected.keys(), path
-        for key in got:
-            assert_same(got[key], expected[key], f"{path}.{key}")
-    elif isinstance(got, (list, tuple)):
-        assert len(got) == len(expected), path
-        for i, pair in enumerate(zip(got, expected, strict=True)):
-            assert_same(*pair, f"{path}[{i}]")
-    elif isinstance(got, Tensor):
-        assert torch.equal(got.nan_to_num(7), expected.nan_to_num(7)), path
-    elif isinstance(got, np.ndarray):
-        np.testing.assert_array_equal(got, expected, path)
-    else:
-        assert got == expected or got != got, path
-
-
-def run(name: str, directory: Path | None, kill_at: int | None, seed: int, freq: Any = 2) -> Any:
-    """Fit in a new world, killed at a call; the net, or None if it was killed."""
+def run(name: str, directory: Path | None, kill_at: int | None, seed: int) -> Any:
+    """Fit in a new world, killed at a call; what it leaves, or None if it was killed."""
     make, train = CASES[name]
-    kill = Kill(kill_at, [])
-    backup = [] if directory is None else [BackupAndRestore(directory, save_freq=freq)]
+    calls: list[None] = []
+    backup = [] if directory is None else [BackupAndRestore(directory, save_freq=2)]
     scramble(seed)
-    net = make([("first", kill), *backup])
+    net = make([("first", Kill(kill_at, calls)), *backup])
     try:
         train(net)
     except KilledError:
         return None
-    return net, outcome(net), len(kill.calls)
+    return outcome(net, X), len(calls)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_killed_fit_ends_as_one_that_was_not(name: str, tmp_path: Path) -> None:
-    _, expected, n_calls = run(name, None, None, seed=1)
-    if name in ("global generators", "random split"):
-        assert not torch.equal(expected["global"], torch.manual_seed(1).get_state())
-    backed_up = run(name, tmp_path / "never", None, seed=1)[1]
+def hold(name: str, tmp_path: Path, every: int) -> None:
+    """Kill a fit at every so manieth call of a callback, and hold the resumed ones to a whole."""
+    expected, n_calls = run(name, None, None, seed=1)
+    backed_up, _ = run(name, tmp_path / "never", None, seed=1)
     assert_same(backed_up, expected)
     assert not (tmp_path / "never").exists()
-    for at in range(2, n_calls, 5):  # the first call comes before anything is trained
+    moments = range(2, n_calls, every)  # the first call comes before anything is trained
+    assert len(moments) > 1
+    for at in moments:
         directory = tmp_path / str(at)
         assert run(name, directory, at, seed=1) is None
-        resumed = run(name, directory, None, seed=2)
-        del resumed[1]["numpy"], resumed[1]["random"], resumed[1]["global"]
-        assert_same(resumed[1], {key: expected[key] for key in resumed[1]}, str(at))
+        resumed, _ = run(name, directory, None, seed=2)
+        for generator in expected["unseeded"]:  # which are elsewhere in the other process
+            assert resumed["unseeded"][generator] is not None
+        assert_same(drop(resumed), drop(expected), f"{name}, killed at {at}")
+        assert not directory.exists()
+
+
+def drop(left: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in left.items() if key != "unseeded"}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_killed_fit_ends_as_one_that_was_not(name: str, tmp_path: Path) -> None:
+    hold(name, tmp_path, every=15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_fit_may_be_killed_at_any_moment(name: str, tmp_path: Path) -> None:
+    hold(name, tmp_path, every=1 if name == "default" else 4)
+
+
+@pytest.mark.slow
+def test_items_that_workers_augment(tmp_path: Path) -> None:
+    CASES["workers"] = case(
+        lambda net: net.fit(Augmented(), Y), iterator_train__num_workers=2, max_epochs=2
+    )
+    hold("workers", tmp_path, every=9)
+
+
+@pytest.mark.parametrize("name", ["global generators", "random split", "augmented"])
+def test_generators_are_left_where_the_whole_fit_leaves_them(name: str, tmp_path: Path) -> None:
+    whole, _ = run(name, None, None, seed=1)
+    assert run(name, tmp_path, 30, seed=1) is None
+    scramble(2)
+    other = generators()
+    resumed, _ = run(name, tmp_path, None, seed=2)
+    drawn = {
+        "global generators": {"torch"},
+        "random split": {"torch", "numpy"},
+        "augmented": {"numpy", "random"},
+    }[name]
+    for generator, state in resumed["unseeded"].items():
+        expected = whole["unseeded"] if generator in drawn else other
+        assert_same(state, expected[generator], generator)
+
+
+def test_a_run_may_be_killed_many_times(tmp_path: Path) -> None:
+    expected, n_calls = run("default", None, None, seed=1)
+    for seed in range(1, 30):
+        found = run("default", tmp_path, 12, seed)
+        if found is not None:
+            break
+    assert 3 < seed < 29
+    assert_same(drop(found[0]), drop(expected))
+    assert found[1] < 12 < n_calls
