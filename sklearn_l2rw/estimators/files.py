@@ -12,6 +12,7 @@ from typing import Any
 from skorch.history import History
 from torch import Tensor
 
+from ..training.accelerated import accelerator_of
 from ..training.net import Net
 from ..training.rollback import rollback
 from .header import header_of, read_header, recall
@@ -66,7 +67,9 @@ class Saving(Net):
         header = header_of(self)
         if any(files.values()):
             super().save_params(use_safetensors=True, **files)
-        _write(f_params, self.module_.state_dict(), header)
+        accelerator = accelerator_of(self)
+        if accelerator is None or accelerator.is_main_process:
+            _write(f_params, self.module_.state_dict(), header)
 
     def load_params(
         self,
@@ -112,6 +115,9 @@ class Saving(Net):
         files |= kwargs
         if f_params is None:
             f_params = files.pop("f_module", None)
+        accelerator = accelerator_of(self)
+        if accelerator is not None:
+            accelerator.wait_for_everyone()  # the first process may be writing yet
         with rollback(self, keep=bool(self.initialized_)):
             if not use_safetensors:
                 super().load_params(f_params, checkpoint=checkpoint, **files)
@@ -152,7 +158,15 @@ class Saving(Net):
         except (KeyError, TypeError, AttributeError) as error:
             raise _broken(f_params, error) from error
         if not self.initialized_:
-            self.initialize()
+            self._initialize_to_load()
+
+    def _initialize_to_load(self) -> None:
+        """Initialize; AccelerateMixin has set a device for the load that it takes none with."""
+        device, accelerator = self.device, accelerator_of(self)
+        if accelerator is not None and accelerator.device_placement:
+            self.device = None
+        self.initialize()
+        self.device = device
 
 
 def _write(file: Any, state: Mapping[str, Any], header: dict[str, str]) -> None:

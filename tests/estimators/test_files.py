@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from skorch import NeuralNetClassifier
+from skorch import NeuralNet, NeuralNetClassifier
 from skorch.callbacks import Checkpoint, LoadInitState, TrainEndCheckpoint
 from torch import Tensor, nn
 
 from sklearn_l2rw import (
     L2RWBinaryClassifier,
     L2RWClassifier,
+    L2RWMixin,
     L2RWMultilabelClassifier,
     L2RWRegressor,
 )
@@ -198,6 +199,45 @@ def test_tensors_that_share_memory() -> None:
     other = loaded(new(Tied), saved(net))
     np.testing.assert_array_equal(other.predict_proba(X), net.predict_proba(X))
     assert other.module_.two.weight is other.module_.one.weight
+
+
+class Two(L2RWClassifier):
+    """A second module, which it trains beside the first."""
+
+    def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
+        super().initialize_module(*args, **kwargs)
+        self.encoder_ = nn.Linear(4, 4)
+        return self
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        return super().infer(self.encoder_(x), **fit_params)
+
+
+def test_several_modules(tmp_path: Path) -> None:
+    paths = {"f_params": tmp_path / "module", "f_encoder": tmp_path / "encoder"}
+    net = Two(MLP, **{**SETTINGS, "clean_set": (X_CLEAN, SPAM[Y_CLEAN])}).fit(X, SPAM[Y])
+    net.save_params(**paths, use_safetensors=True)
+    other = Two(MLP, batch_size=16).load_params(**paths, use_safetensors=True)
+    np.testing.assert_array_equal(other.predict(X), net.predict(X))
+    assert same(state_of(other.encoder_), state_of(net.encoder_))
+    missing = tmp_path / "nowhere"
+    fresh = Two(MLP)
+    with pytest.raises(FileNotFoundError):
+        fresh.load_params(f_params=paths["f_params"], f_encoder=missing, use_safetensors=True)
+    assert not fresh.initialized_
+    assert not hasattr(fresh, "targets_")
+
+
+class Plain(L2RWMixin, NeuralNet):
+    """A net whose targets go to the loss as they are."""
+
+
+def test_nets_of_any_kind() -> None:
+    settings = {**SETTINGS, "criterion": nn.MSELoss, "clean_set": (X_CLEAN, X_CLEAN[:, :2])}
+    net = Plain(MLP, **settings).fit(X, X[:, :2])
+    other = loaded(Plain(MLP, criterion=nn.MSELoss, batch_size=16), saved(net))
+    np.testing.assert_array_equal(other.predict(X), net.predict(X))
+    refused(new(), saved(net), "class Plain.*L2RWClassifier")
 
 
 # After a load
