@@ -9,10 +9,12 @@ from ..training.fit import Fitting
 from ..training.iterate import Iterating
 from ..training.resuming import Resuming
 from ..training.step import Stepping
+from .files import Saving
+from .pickles import Pickled
 from .scikit_learn import ScikitLearnAPI
 
 
-class L2RWMixin(ScikitLearnAPI, Resuming, Fitting, Iterating, Stepping):
+class L2RWMixin(ScikitLearnAPI, Saving, Pickled, Resuming, Fitting, Iterating, Stepping):
     """Gives any skorch NeuralNet subclass the training step of L2RW.
 
     To be placed before the NeuralNet class. A criterion with a ``reduction``, or one that returns

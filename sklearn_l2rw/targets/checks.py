@@ -92,6 +92,18 @@ def check_n_outputs(output: Any, n_outputs: int | None) -> None:
         )
 
 
+def agreed_number(found: Any, known: int | None, of_what: str) -> int | None:
+    """Return a number that a file has, None for an unknown one, if it agrees with what is known."""
+    if found is not None and (not isinstance(found, int) or found < 1):
+        raise ValueError(f"{found!r} is no number of {of_what}")
+    if None not in (found, known) and found != known:
+        raise ValueError(
+            f"Got a file for {found} {of_what}, but expected {known}, as this estimator has. Load "
+            "it into a new estimator."
+        )
+    return known if found is None else found
+
+
 def check_output(outputs: Sequence[Any], criterion: nn.Module, n_classes: int) -> None:
     """Check that the module's output is what torch's classification criteria expect.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import type_of_target
 from torch import Tensor
 
-from .checks import check_n_outputs, warn_of_lacking
+from .checks import agreed_number, check_n_outputs, warn_of_lacking
 from .numbers import as_columns
 from .targets import Targets
 
@@ -47,6 +47,14 @@ class Indicators(Targets):
         present, trusted = (np.flatnonzero((part == 1).any(0)) for part in (y, clean))
         warn_of_lacking(trusted, present, "labels")
         return clean
+
+    def as_json(self) -> dict[str, Any]:
+        """How many labels there are."""
+        return {"n_outputs": self.n_outputs}
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Take in how many labels there are."""
+        self.n_outputs = agreed_number(found["n_outputs"], self.n_outputs, "labels")
 
     def encode(self, y: Any) -> Tensor:
         """Indicators as floats."""

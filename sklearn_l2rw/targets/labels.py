@@ -6,7 +6,7 @@ whatever compares with y (scorers, splitters, callbacks) sees labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 from ..data.arrays import to_numpy
 from ..data.sample_weight import Weight
 from .checks import check_classes, check_labels, check_output, warn_of_lacking
+from .class_names import classes_as_json, classes_from_json
 from .class_weight import with_class_weight
 from .targets import Targets
 
@@ -114,11 +115,14 @@ class Labels(Targets):
             self._learn_named(np.unique(check_labels(classes, "classes")))
         elif y is not None and self.learned is None:
             self.learned = np.unique(y)
-        self.encoder = Encoder(self.classes)
-        self.decodes = not self.encoder.identity
+        self._encode_classes()
         if y is not None:
             self.encoder.check(y, "y")
         return y
+
+    def _encode_classes(self) -> None:
+        self.encoder = Encoder(self.classes)
+        self.decodes = not self.encoder.identity
 
     def _learn_named(self, classes: NDArray[Any]) -> None:
         if self.learned is not None and not np.array_equal(classes, self.classes):
@@ -165,6 +169,23 @@ class Labels(Targets):
         """Return the labels."""
         return None if y is None else np.asarray(y)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the classes, in their order."""
+        return {"classes": classes_as_json(self.classes)}
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Take in the classes, in their order, which is that of the module's outputs."""
+        classes = classes_from_json(found["classes"])
+        if self.named is None and self.learned is None:
+            self.learned = classes
+        elif not np.array_equal(classes, self.classes):
+            raise ValueError(
+                f"Got a file for the classes {classes.tolist()}, but expected those of this "
+                f"estimator, {self.classes.tolist()}, in this order. Load it into a new estimator, "
+                "whose `classes` are those, or None."
+            )
+        self._encode_classes()
+
     def encode(self, y: Any) -> Tensor:
         """Codes of labels that are among the classes, of shape (n,) where these are a column."""
         codes = self.encoder.encode(y)
@@ -204,6 +225,15 @@ class OneLogit(Labels):
     def learn(self, y: Any, *, in_dataset: bool, before: Any = None, classes: Any = None) -> Any:
         """Check labels, and that there are two classes."""
         y = super().learn(y, in_dataset=in_dataset, before=before, classes=classes)
+        self._check_two()
+        return y
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Take in the classes, which are two."""
+        super().recall(found)
+        self._check_two()
+
+    def _check_two(self) -> None:
         n = len(self.classes)
         if n != 2:
             raise ValueError(
@@ -212,7 +242,6 @@ class OneLogit(Labels):
                 "L2RWClassifier for more. If the other class comes later, name both with `classes` "
                 "of `partial_fit`."
             )
-        return y
 
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Nothing: skorch checks the shape of a logit itself."""

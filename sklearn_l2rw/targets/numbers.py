@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.utils import check_array
 from torch import Tensor
 
 from ..data.likeness import difference
-from .checks import check_n_outputs
+from .checks import agreed_number, check_n_outputs
 from .targets import Targets
 
 _RIGHT = 0.25  # share of y, at least, that is right: the rest may be wrong by any amount
@@ -60,6 +60,17 @@ class Numbers(Targets):
         if y is not None:
             warn_of_unlike_targets(y, clean)
         return clean
+
+    def as_json(self) -> dict[str, Any]:
+        """How many targets an example has, and whether y is flat."""
+        return {"n_outputs": self.n_outputs, "flat": self.flat}
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Take in how many targets an example has."""
+        known = self.n_outputs
+        self.n_outputs = agreed_number(found["n_outputs"], known, "targets for each example")
+        if known is None:
+            self.flat = bool(found["flat"])
 
     def encode(self, y: Any) -> Tensor:
         """Targets as floats, of shape (n, n_targets)."""

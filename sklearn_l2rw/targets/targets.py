@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,15 @@ class Targets:
     def classes_of(self, y: Any) -> NDArray[Any] | None:
         """Class of each row; None where there are none."""
         return None
+
+    # -- what a file holds --------------------------------------------------------------------
+
+    def as_json(self) -> dict[str, Any]:
+        """What predictions need of it, as JSON has it."""
+        return {}
+
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Take in what `as_json` made, which has to agree with what is known."""
 
     # -- what the loss gets -----------------------------------------------------------------
 

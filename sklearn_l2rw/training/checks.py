@@ -11,6 +11,7 @@ from ..meta_gradient.composed import as_float, check_number, check_parts
 
 def check_parameters(net: Any) -> None:
     """Check values of the constructor's parameters."""
+    net.check_training_readiness()  # skorch's, before a word on what trimming has taken away
     if not isinstance(net.record_weights, bool) and net.record_weights != "epochs":
         raise ValueError(
             f"Got record_weights={net.record_weights!r}, but expected True, False, or 'epochs'."

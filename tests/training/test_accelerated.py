@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,6 +107,23 @@ def test_initialized_outside_of_a_fit(accelerate: Any, kind: str) -> None:
     assert net._wrapped_with_accelerator
     net.set_params(lr=0.2, module__hidden=5).partial_fit(X, Y_NOISY)
     assert len(net.history) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("placed", [True, False])
+def test_files_without_pickle(accelerate: Any, kind: str, placed: bool, tmp_path: Path) -> None:
+    """Read by a net that was never initialized."""
+    pytest.importorskip("safetensors")
+    accelerator = accelerate.Accelerator(cpu=True, device_placement=placed)
+    path = tmp_path / "net.safetensors"
+    net = make(KINDS[kind], accelerator=accelerator).fit(X, Y_NOISY)
+    net.save_params(f_params=path, use_safetensors=True)
+    device = None if placed else "cpu"
+    other = make(KINDS[kind], accelerator=accelerator, device=device)
+    other.load_params(f_params=path, use_safetensors=True)
+    assert other.device == device
+    assert other._wrapped_with_accelerator
+    assert same_state(state_of(other.module_), state_of(net.module_))
 
 
 def test_an_order_in_which_it_is_not_heard() -> None:
