@@ -9,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import assert_all_finite
+from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import get_len
 from skorch.utils import is_dataset
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..nested import leaves
+from ..nested import leaves, map_leaves
 from .arrays import as_inputs, stack_rows, to_numpy
+from .chosen import Chosen, by_parts, chosen, is_mapped
 from .held import held_targets
 from .items import Listed
 from .rows import arrays_of, take_rows
@@ -48,11 +50,14 @@ class Examples(NamedTuple):
     in_dataset: bool
 
     def take(self, rows: NDArray[Any]) -> Examples:
-        """Some of the examples."""
-        X, y, inputs, targets = (
-            None if part is None else take_rows(part, rows) for part in self[:4]
-        )
-        inputs = inputs if self.in_dataset else X
+        """Some of the examples; of what is in a file, as a data set that does not copy them."""
+        y, targets = (None if part is None else part[rows] for part in (self.y, self.targets))
+        if not self.in_dataset and any(map(is_mapped, leaves(self.X))):
+            X = take_rows(SkorchDataset(self.X, self.y), rows)
+            inputs = map_leaves(lambda x: chosen(x, rows), self.X)
+            return Examples(X, y, inputs, targets, len(rows), in_dataset=True)
+        X = take_rows(self.X, rows)
+        inputs = self.inputs if self.in_dataset else X
         return Examples(X, y, inputs, targets, len(rows), self.in_dataset)
 
 
@@ -104,8 +109,12 @@ def check_finite(X: Any, name: str) -> None:
     """Check that no floating array of X, which may hold several, has NaN or infinity."""
 
     def check(x: Any) -> None:
-        if isinstance(x, Tensor):
-            if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+        if isinstance(x, Chosen):
+            for part in (slice(None),) if sparse.issparse(x.array) else by_parts(x):
+                check(x[part])
+        elif isinstance(x, Tensor):
+            parts = (x[part] for part in by_parts(x)) if x.ndim else (x,)  # it takes their size
+            if x.is_floating_point() and not all(bool(torch.isfinite(p).all()) for p in parts):
                 raise ValueError(f"Input {name} contains NaN or infinity.")
         elif sparse.issparse(x) or getattr(getattr(x, "dtype", None), "kind", "") in "fc":
             assert_all_finite(x, input_name=name)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset, default_collate
 
+from .arrays import for_torch
+
 LABELS = ("labels", "label")  # as in data sets and collators of Hugging Face
 
 
@@ -70,13 +72,20 @@ def _column(name: str, values: list[Any]) -> list[Any]:
     return column
 
 
+def _for_torch(item: Any) -> Any:
+    """Return an item, with copies of the arrays that torch warns of, as rows of a map are."""
+    if type(item) in (tuple, list):
+        return type(item)(map(_for_torch, item))
+    return for_torch(item, writable=True)
+
+
 def stack_items(items: list[Any]) -> Any:
     """Make a batch as torch does, but of dicts with lists, which are rows here and there columns.
 
     To be given to a loader that would do it torch's way.
     """
     if not all(isinstance(item, Mapping) for item in items):
-        return default_collate(items)
+        return default_collate([_for_torch(item) for item in items])
     columns = {name: _column(name, [item[name] for item in items]) for name in items[0]}
     return {name: default_collate(column) for name, column in columns.items()}
 

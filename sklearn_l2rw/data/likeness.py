@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import betabinom
 from torch import Tensor
+
+from .arrays import to_numpy
+from .chosen import Chosen, by_parts, chosen
 
 _ENOUGH = 5  # rows: the extremes of fewer say little
 _LEAST = 0.4  # share between the extremes of the other sample; of shares beside standardised: .34
@@ -57,13 +61,17 @@ def difference(
 
 def _some(X: Any) -> NDArray[np.float64] | None:
     """Return some rows and columns of X, flat; None where X is not one array of numbers."""
-    if not isinstance(X, (np.ndarray, Tensor)) or X.ndim < 2:
+    if not isinstance(X, (np.ndarray, Tensor, Chosen)) or len(X.shape) < 2:
         return None
-    rows = np.asarray(X[:: max(1, len(X) // _ROWS)])
-    if rows.dtype.kind not in "iuf":
+    if to_numpy(X[:1]).dtype.kind not in "iuf":
         return None
-    flat = rows.reshape(len(rows), -1)
-    return flat[:, :: max(1, flat.shape[1] // _COLUMNS)].astype(np.float64)
+    rows = chosen(X, np.arange(len(X))[:: max(1, len(X) // _ROWS)])
+    step = max(1, math.prod(X.shape[1:]) // _COLUMNS)
+    return np.concatenate([_columns(rows[part], step) for part in by_parts(rows)])
+
+
+def _columns(rows: Any, step: int) -> NDArray[np.float64]:
+    return to_numpy(rows).reshape(len(rows), -1)[:, ::step].astype(np.float64)
 
 
 def _standardised(rows: NDArray[np.float64]) -> bool:

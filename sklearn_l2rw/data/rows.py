@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 from skorch.dataset import Dataset as SkorchDataset
-from skorch.utils import to_device
 from torch import Tensor
 from torch.utils.data import (
     BatchSampler,
@@ -32,6 +31,7 @@ from torch.utils.data import (
 from ..nested import leaves, map_leaves
 from .arrays import detached, for_torch, to_numpy
 from .batches import Numbered
+from .chosen import Chosen, by_parts, chosen
 from .items import as_pair, with_label
 
 Encode = Callable[[Any], Tensor]
@@ -42,6 +42,8 @@ def _is_array(x: Any) -> bool:
 
 
 def _take(x: Any, indices: Any) -> Tensor:
+    if isinstance(x, Chosen):
+        x, indices = x.array, x.at[np.asarray(indices)]
     if isinstance(x, Tensor):
         return x[torch.as_tensor(indices, device=x.device)]
     rows = x[np.asarray(indices)]
@@ -50,9 +52,19 @@ def _take(x: Any, indices: Any) -> Tensor:
 
 
 def _moved(x: Any, device: str | torch.device) -> Any:
-    if sparse.issparse(x):
+    """Copy of an array on a device, made by parts: it may be larger than memory.
+
+    That it is larger than the device's shows before anything is read.
+    """
+    if isinstance(x, Tensor):
+        return x.to(device)
+    if sparse.issparse(x.array if isinstance(x, Chosen) else x):
         return x
-    return to_device(torch.as_tensor(for_torch(x, writable=True)), device)
+    rows = np.arange(len(x))
+    moved = torch.empty(x.shape, dtype=_take(x, rows[:1]).dtype, device=device)
+    for part in by_parts(x):
+        moved[part] = _take(x, rows[part]).to(device)
+    return moved
 
 
 class Rows(Dataset[Any]):
@@ -84,15 +96,15 @@ def arrays_of(dataset: Any) -> tuple[Any, Any] | None:
     """X and y of a data set that holds arrays; None for one that is to be asked item by item.
 
     Arrays are held by skorch's own Dataset and by a TensorDataset (subclasses may compute their
-    items), and by a Subset of such.
+    items), and by a Subset of such, whose rows are `Chosen`.
     """
     if type(dataset) is Subset:
         held = arrays_of(dataset.dataset)
         if held is None:
             return None
-        indices = np.asarray(dataset.indices, dtype=np.int64)
-        X, y = (map_leaves(lambda x: x if x is None else x[indices], part) for part in held)
-        return X, y
+        at = np.asarray(dataset.indices, dtype=np.int64)
+        X, y = held
+        return map_leaves(lambda x: chosen(x, at), X), None if y is None else y[at]
     if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
         return detached(dataset.tensors[0]), dataset.tensors[1].detach()
     if type(dataset) is not SkorchDataset:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
 from functools import partial
+from threading import Lock
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 from weakref import ReferenceType
@@ -92,18 +93,22 @@ class Memory:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[Hashable, Plan] = OrderedDict()
+        self._lock = Lock()  # fits may run at once in threads
 
     def recall(self, key: Hashable | None) -> Plan | None:
         """Plan of the same architecture, of a life of its own."""
-        known = None if key is None else self._plans.get(key)
-        if known is None:
-            return None
-        self._plans.move_to_end(key)
+        with self._lock:
+            known = None if key is None else self._plans.get(key)
+            if known is None:
+                return None
+            self._plans.move_to_end(key)
         return Plan(known.way, known.context, set(known.verified))
 
     def remember(self, key: Hashable | None, plan: Plan) -> None:
         """Keep a plan, with what it was found to be right for."""
-        if key is not None:
+        if key is None:
+            return
+        with self._lock:
             self._plans[key] = Plan(plan.way, plan.context, set(plan.verified))
             self._plans.move_to_end(key)
             while len(self._plans) > _MOST:
@@ -111,7 +116,8 @@ class Memory:
 
     def forget(self) -> None:
         """Forget everything."""
-        self._plans.clear()
+        with self._lock:
+            self._plans.clear()
 
 
 MEMORY = Memory()

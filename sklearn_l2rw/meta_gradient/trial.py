@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from .algorithm import NOTHING, Wanted, Weighed, inner
 from .contexts import CONTEXTS
 from .generators import (
+    ALL_STREAMS,
     GENERATORS,
     STREAMS,
     Habits,
@@ -51,6 +52,7 @@ REFUSALS = (*_TORCHS, ValueError, AssertionError, LookupError, StopIteration)
 _ROUNDING = 1e4
 
 _CLEAN_WEIGHT = 0.5  # any would do
+_LOOKS = 4  # at whether it is the module that draws from a generator that has moved
 
 # Relative error of the slopes that low precision (bfloat16) explains.
 _LOW_PRECISION_TOLERANCE = 5e-2
@@ -315,14 +317,23 @@ def has_backward_hooks(modules: Iterable[nn.Module]) -> bool:
 
 
 def look(objective: nn.Module, batch: Any) -> Habits:
-    """What a pass over a batch does beside computing losses; the worst where it cannot be seen."""
+    """What a pass over a batch does beside computing losses; the worst where it cannot be seen.
+
+    Generators of Python and of NumPy may be moved by another thread meanwhile, as by that of a
+    Dask worker. The module draws from those that move whenever it is looked at.
+    """
     if hides_operations(objective):
         return Habits()
-    try:
-        with buffers_untouched(objective), watched(objective, len(batch[1])) as habits:
-            objective(batch)
-    except _TORCHS:  # if it is the module's, plain training meets it next
-        return Habits()
+    streams = ALL_STREAMS
+    for _ in range(_LOOKS):
+        try:
+            with buffers_untouched(objective), watched(objective, len(batch[1])) as habits:
+                objective(batch)
+        except _TORCHS:  # if it is the module's, plain training meets it next
+            return Habits()
+        streams = habits.streams = streams & habits.streams
+        if streams <= {"torch"}:  # whose draws are seen, not told from its position
+            break
     return habits
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from sklearn_l2rw.meta_gradient.algorithm import normalize
 from sklearn_l2rw.meta_gradient.choice import Chooser
 from sklearn_l2rw.meta_gradient.objective import Objective
 from sklearn_l2rw.meta_gradient.parameters import trainable
+from sklearn_l2rw.meta_gradient.trial import look
 from tests.zoo import ZOO, build
 
 THREADS, TIMES = 3, 12
@@ -71,3 +74,42 @@ def test_modules_with_nothing_random_are_weighed_alike_and_leave_a_stream_alone(
     assert all(torch.equal(weights, alone[1]) for _, weights in found)
     assert len(set(numbers)) == len(numbers)
     assert len(numbers) > 100
+
+
+class Beside(nn.Linear):
+    """A layer in whose first passes another thread draws, as that of a Dask worker does."""
+
+    def __init__(self, draw: Callable[[], object], passes: int) -> None:
+        super().__init__(4, 2)
+        self.draw, self.passes = draw, passes
+
+    def forward(self, X: Tensor) -> Tensor:
+        if self.passes:
+            self.passes -= 1
+            thread = threading.Thread(target=self.draw)
+            thread.start()
+            thread.join()
+        return super().forward(X)
+
+
+def streams_of(module: nn.Module) -> frozenset[str]:
+    objective = Objective(module, nn.CrossEntropyLoss(reduction="none"))
+    return look(objective, (torch.ones(3, 4), torch.zeros(3, dtype=torch.int64))).streams
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_what_another_thread_draws_is_not_the_modules(draw: Callable[[], object]) -> None:
+    """It would be refused the way that takes both batches in one pass, and end elsewhere."""
+    assert streams_of(Beside(draw, passes=2)) == frozenset()
+
+
+@pytest.mark.parametrize(("name", "draw"), [("random", random.random), ("numpy", np.random.rand)])
+def test_what_a_module_draws_is_its_own(name: str, draw: Callable[[], object]) -> None:
+    class Draws(nn.Linear):
+        def forward(self, X: Tensor) -> Tensor:
+            draw()
+            return super().forward(X)
+
+    assert streams_of(Draws(4, 2)) == {"torch", name}
+    assert streams_of(nn.Sequential(Draws(4, 4), nn.Dropout(), Draws(4, 2))) == {"torch", name}
+    assert streams_of(nn.Sequential(nn.Linear(4, 4), nn.Dropout(), nn.Linear(4, 2))) == {"torch"}
