@@ -21,6 +21,8 @@ from .header import header_of, read_header, recall
 class Saving(Net):
     """skorch's `save_params` and `load_params`; with safetensors, all that predictions need."""
 
+    device: Any
+
     def save_params(
         self,
         f_params: Any = None,
