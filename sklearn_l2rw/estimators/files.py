@@ -51,8 +51,7 @@ class Saving(Net):
         Raises
         ------
         ValueError
-            If safetensors cannot hold something: an optimizer, tensors that are sparse, labels
-            that are neither text nor numbers.
+            If safetensors cannot hold something, as an optimizer, or tensors that are sparse.
 
         See Also
         --------
@@ -130,15 +129,13 @@ class Saving(Net):
                 f_params = io.BytesIO(f_params.read())  # it is read twice
             if f_params:
                 self._recall(f_params)
-            with _explained(f_params):
+            with _explained(f_params, *files.values()):
                 super().load_params(f_params, checkpoint=checkpoint, use_safetensors=True, **files)
         return self
 
     def _file_in(self, checkpoint: Any, f_history: Any) -> Any:
         """File of a checkpoint, whose name may depend on the history."""
-        if f_history is not None:
-            self.history = History.from_file(f_history)
-        elif checkpoint.f_history is not None:
+        if f_history is None and checkpoint.f_history is not None:
             self.history = History.from_file(checkpoint.f_history_)
         return checkpoint.get_formatted_files(self)["f_params"]
 
@@ -152,13 +149,13 @@ class Saving(Net):
                 with Path(f_params).open("rb") as file:
                     found = read_header(file)
         except (ValueError, TypeError, AttributeError) as error:  # of json, and of what is in it
-            raise _broken(f_params, error) from error
+            raise _broken(f_params, error=error) from error
         if found is None:
             return
         try:
             recall(self, found)
         except (KeyError, TypeError, AttributeError) as error:
-            raise _broken(f_params, error) from error
+            raise _broken(f_params, error=error) from error
         if not self.initialized_:
             self._initialize_to_load()
 
@@ -203,14 +200,14 @@ def _apart(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _explained(file: Any) -> Iterator[None]:
-    """Say of a file what is wrong with it, and what to do."""
+def _explained(*files: Any) -> Iterator[None]:
+    """Say of files what is wrong with one of them, and what to do."""
     from safetensors import SafetensorError
 
     try:
         yield
     except SafetensorError as error:
-        raise _broken(file, error) from error
+        raise _broken(*files, error=error) from error
     except RuntimeError as error:
         if "loading state_dict" not in str(error):
             raise
@@ -220,10 +217,10 @@ def _explained(file: Any) -> Iterator[None]:
         ) from error
 
 
-def _broken(file: Any, error: Exception) -> ValueError:
-    name = file if isinstance(file, (str, os.PathLike)) else "a file"
+def _broken(*files: Any, error: Exception) -> ValueError:
+    names = [str(file) for file in files if isinstance(file, (str, os.PathLike))]
     return ValueError(
-        f"Got {name}, which is no safetensors file, or one that was cut short ({error!r}), but "
-        "expected what save_params(..., use_safetensors=True) wrote. Take another, such as that "
-        "of an earlier checkpoint."
+        f"Got {' and '.join(names) or 'a file'}, but no safetensors file, or one that was cut "
+        f"short ({error!r}). Expected what save_params(..., use_safetensors=True) wrote. Take "
+        "another, such as that of an earlier checkpoint."
     )

@@ -41,7 +41,16 @@ def header_of(net: Any) -> dict[str, str]:
     }
     targets = getattr(net, "targets_", None)
     if targets is not None:
-        found["targets"] = {"kind": type(targets).__name__, **targets.as_json()}
+        try:
+            found["targets"] = {"kind": type(targets).__name__, **targets.as_json()}
+        except TypeError as error:  # a checkpoint would keep an error to itself, and write nothing
+            warnings.warn(
+                f"Got {error}, but expected text, bool or numbers: others are in no file that is "
+                "free of pickle. It is written without them; name them with `classes` in the net "
+                "that loads it.",
+                UserWarning,
+                stacklevel=3,
+            )
     if hasattr(net, "n_features_in_"):
         found["n_features_in_"] = int(net.n_features_in_)
     if hasattr(net, "feature_names_in_"):

@@ -13,16 +13,12 @@ _SCALARS = (str, bool, int, float)
 
 
 def classes_as_json(classes: NDArray[Any]) -> dict[str, Any]:
-    """Dtype and values of labels; those of other types than text, bool and numbers are refused."""
+    """Dtype and values of labels; a TypeError where these are not text, bool or numbers."""
     values = [x.item() if isinstance(x, np.generic) else x for x in classes.tolist()]
     foreign = [x for x in values if not isinstance(x, _SCALARS)]
     if foreign or not _DTYPE.fullmatch(classes.dtype.str):
         example = repr((foreign or values)[0])[:60]
-        raise ValueError(
-            f"Got labels of dtype {classes.dtype}, such as {example}, but expected text, bool or "
-            "numbers: other labels are in no file that is free of pickle. Give such labels to "
-            "`fit`, or pickle the estimator."
-        )
+        raise TypeError(f"labels of dtype {classes.dtype}, such as {example}")
     return {"dtype": classes.dtype.str, "values": values}
 
 

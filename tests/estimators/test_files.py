@@ -425,7 +425,7 @@ def test_cut_short(share: float, net: Any, tmp_path: Path) -> None:
 def test_pickles_are_not_read(net: Any, tmp_path: Path) -> None:
     path = tmp_path / "params.pt"
     net.save_params(f_params=path)
-    refused(net, path, "no safetensors file")
+    refused(net, path, "params.pt, but no safetensors file")
     with pytest.raises(FileNotFoundError):
         net.load_params(f_params=tmp_path / "nowhere", use_safetensors=True)
 
@@ -505,8 +505,13 @@ def test_header_of_nonsense(text: str, tmp_path: Path) -> None:
 def test_labels_that_no_such_file_holds() -> None:
     days = np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")
     net = make_net(clean_set=(X_CLEAN, days[Y_CLEAN])).fit(X, days[Y])
-    with pytest.raises(ValueError, match=r"dtype datetime64.*pickle the estimator"):
-        saved(net)
+    with pytest.warns(UserWarning, match=r"datetime64.*2020, 1, 1.*name them with `classes`"):
+        file = saved(net)
+    with pytest.raises(AttributeError, match="`classes`"):
+        loaded(new(), file).predict(X)
+    file.seek(0)
+    other = loaded(new(classes=days), file)
+    np.testing.assert_array_equal(other.predict(X), net.predict(X))
 
 
 def test_module_that_no_such_file_holds() -> None:
