@@ -14,7 +14,6 @@ from benchmarks.reporting import paper
 from benchmarks.reporting.stats import mean_and_error
 from benchmarks.reporting.tables import Results, is_ours
 
-FOLDER = Path(__file__).parents[1] / "figures"
 COLORS = (
     "#4477aa", "#117733", "#882255", "#ddaa33", "#000000", "#66ccee", "#aa4499", "#999933",
     "#332288", "#bbbbbb", "#44aa99", "#8b5a2b",
@@ -24,7 +23,7 @@ HUMAN_RATES = {"aggre": 9.0, "random1": 17.2, "worse": 40.2}  # Wei et al. (2022
 Curves = Mapping[str, Sequence[float]]
 
 
-def draw(found: Results, folder: Path = FOLDER) -> list[Path]:
+def draw(found: Results, folder: Path) -> list[Path]:
     """Draw the figures of an experiment; returns their files. An ablation is a table alone."""
     drawings = {} if found.preset == "ablation" else DRAWINGS.get(found.name, {})
     paths = []

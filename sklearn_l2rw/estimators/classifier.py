@@ -152,7 +152,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     n_features_in_ : int
         Number of columns of X, if that is two-dimensional.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, if they are strings.
 
     clean_set_ : (Xv, yv) or torch.utils.data.Dataset

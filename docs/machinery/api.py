@@ -1,0 +1,23 @@
+"""The reference shows what users call, and leaves out the seams by which we hang in skorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+CALLED = (
+    "fit", "partial_fit", "predict", "predict_proba", "decision_function",
+    "from_estimator", "from_predictions", "from_history", "plot",
+)  # fmt: skip
+"""Methods of estimators and displays; what else is public there overrides a method of skorch."""
+
+
+def _left_out(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    return True if what == "class" and callable(obj) and name not in CALLED else None
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Choose the members."""
+    app.connect("autodoc-skip-member", _left_out)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
