@@ -23,9 +23,9 @@ _INDEX = """\
 # Results
 
 Every method around the same net, on the same rows; wins and losses alike. Each page is made of the
-files in
-`benchmarks/results/` when this site is built, and says by which command its experiment is run.
-What is common to all, the methods and the rules, is said in [Benchmarks](benchmarks.md).
+files in `benchmarks/results/` when this site is built, and says by which command its experiment is
+run. What is common to all, the methods and the rules, is said in
+[Benchmarks](benchmarks.md).
 
 | experiment | what is asked |
 |---|---|
