@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # benchmarks and docs are no part of the installed package
 
 import sklearn_l2rw  # noqa: E402
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "sklearn_l2rw"
 author = "sklearn_l2rw developers"
@@ -85,3 +89,13 @@ html_css_files = ["site.css"]
 html_show_sphinx = False
 html_show_sourcelink = False
 copyright = author  # noqa: A001 (that is what Sphinx reads)
+
+
+def _keep_together(app: Sphinx, page: str, text: list[str]) -> None:
+    """Break no line between a mean and its error."""
+    text[0] = text[0].replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this."""
+    app.connect("source-read", _keep_together)

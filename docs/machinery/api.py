@@ -6,15 +6,15 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-CALLED = (
+SHOWN = (
     "fit", "partial_fit", "predict", "predict_proba", "decision_function",
-    "from_estimator", "from_predictions", "from_history", "plot",
+    "from_estimator", "from_predictions", "from_history", "plot", "classes_",
 )  # fmt: skip
-"""Methods of estimators and displays; what else is public there overrides a method of skorch."""
+"""Members of estimators and displays; what else is public there is skorch's or overrides it."""
 
 
 def _left_out(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    return True if what == "class" and callable(obj) and name not in CALLED else None
+    return True if what == "class" and name not in SHOWN else None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
