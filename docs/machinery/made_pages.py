@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING
 
 from benchmarks import report
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.reporting import results
 from docs.machinery import landing_figure
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent

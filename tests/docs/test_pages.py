@@ -17,7 +17,6 @@ TEXTS = {
     path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8") for path in PAGES
 }
 WITH_CODE = [name for name, text in TEXTS.items() if blocks(text) and run_by(text) is None]
-QUICK = {"index.md", "guide/install.md"}
 
 
 @pytest.fixture
@@ -30,11 +29,9 @@ def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_somewhere_else")
-@pytest.mark.parametrize(
-    "name",
-    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in WITH_CODE],
-)
+@pytest.mark.parametrize("name", WITH_CODE)
 def test_code_runs_and_prints_what_the_page_says(name: str) -> None:
     for package in packages(blocks(TEXTS[name])):
         pytest.importorskip(package)
@@ -44,7 +41,7 @@ def test_code_runs_and_prints_what_the_page_says(name: str) -> None:
 
 
 def test_there_are_pages_with_code() -> None:
-    assert set(WITH_CODE) >= QUICK
+    assert set(WITH_CODE) >= {"index.md", "guide/install.md"}
     assert len(TEXTS) > 20
 
 
@@ -124,6 +121,13 @@ def test_numbers_may_be_rounded_and_words_may_not_differ(
     said: str, printed: str, same: bool
 ) -> None:
     assert same_but_for_rounding(said, printed) is same
+
+
+def test_figures_without_a_file_of_results_name_their_command() -> None:
+    text = (
+        "<!-- measured by: python -m benchmarks.demo -->\n| 7.4 ± 0.8 |\n| 1.0 ± 0.1 |\n\n2.0 ± 0.1"
+    )
+    assert strangers(text) == ["2.0 ± 0.1"]
 
 
 def test_a_figure_that_was_not_measured_is_found() -> None:
