@@ -30,12 +30,12 @@ def test_a_link_to_what_is_no_page_becomes_its_words() -> None:
 
 
 def test_results_have_an_index(tmp_path: Path) -> None:
-    write(tmp_path, "noise-mnist", made_up("noise-mnist"))
+    write(tmp_path, "scaling", made_up("scaling"))
     results_pages(tmp_path, tmp_path / "pages")
     index = (tmp_path / "pages" / "index.md").read_text()
-    assert "| [Wrong labels: MNIST, ten digits](noise-mnist.md) |" in index
-    assert "\nbenchmarks\nnoise-mnist\n```" in index
-    assert (tmp_path / "pages" / "noise-mnist.md").exists()
+    assert "| [Time and memory by number of rows](scaling.md) |" in index
+    assert "\nbenchmarks\nscaling\n```" in index
+    assert (tmp_path / "pages" / "scaling.md").exists()
 
 
 def test_the_picture_is_of_the_results(tmp_path: Path) -> None:

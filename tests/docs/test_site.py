@@ -40,7 +40,7 @@ def build(folder: Path, formula: str) -> tuple[str, int]:
 def test_formulas_are_mathml_and_pages_are_listed(tmp_path: Path) -> None:
     html, n_warnings = build(tmp_path, r"\frac{\max(u_i, 0)}{2}")
     assert "<mfrac>" in html
-    assert "<script" not in html[html.index("</head>") :]
+    assert "mathjax@" not in html  # which would come from elsewhere
     assert n_warnings == 0
     assert (tmp_path / "out" / "llms.txt").read_text() == (
         "# small\n\n> A site of two pages, to be built in a second.\n\n## Other\n\n"
