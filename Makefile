@@ -14,7 +14,7 @@ PARALLEL = -n auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-min real lint format build bench-step bench-labels bench-check clean
+.PHONY: help demo test test-all test-min docs docs-check real lint format build bench-step bench-labels bench-check clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -31,6 +31,14 @@ test-all: .venv/installed ## all tests
 
 test-min: .venv-min/installed ## all tests, with the oldest dependencies that pyproject.toml allows
 	.venv-min/bin/python -m pytest $(PARALLEL)
+
+docs: .venv/docs ## the site, into docs/_build/html; DOCS_GALLERY=quick does not run the examples
+	.venv/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-check: docs ## what the pages say: code, figures, links, and that each is within reach
+	.venv/bin/python -m pytest $(PARALLEL) tests/docs
+	.venv/bin/python -m docs.machinery.within_reach docs/_build/html
 
 real: .venv/installed ## timm, transformers, peft and accelerate into the environment, for tests/real
 	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[real]'
@@ -60,6 +68,7 @@ bench-check: .venv/installed ## hold the committed results to what is claimed of
 
 clean: ## remove the environments and all that was built
 	rm -rf .venv .venv-min .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf docs/_build docs/api docs/gallery docs/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call install,DIRECTORY,CONSTRAINTS,EXTRAS): an environment with the checkout in it
@@ -69,11 +78,19 @@ define install
 	@echo "Installing into $(1) (once; a minute, or longer where torch has to be downloaded)"
 	$(PYTHON) -m venv $(1)
 	$(2)
-	$(1)/bin/python -m pip install --quiet -c $(1)/constraints.txt -e '.[$(3)]'
+	$(1)/bin/python -m pip install --quiet -c $(1)/constraints.txt -e '.[$(3)]' $(or_say)
 endef
+
+# After a command of pip, which does not say what to do
+or_say = || { echo "This needs a package index once (PyPI, or PIP_INDEX_URL), to install what \
+	pyproject.toml names; afterwards it needs no network." >&2; exit 1; }
 
 .venv/installed: pyproject.toml constraints.txt
 	$(call install,.venv,cp constraints.txt .venv,dev)
+	@touch $@
+
+.venv/docs: .venv/installed
+	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[docs]' $(or_say)
 	@touch $@
 
 .venv-min/installed: pyproject.toml

@@ -1,14 +1,12 @@
 """Tables and figures of the results: ``python -m benchmarks.report``.
 
-Writes the sections of ``benchmarks/README.md`` that stand between ``<!-- results NAME -->`` and
-``<!-- end -->``, and the files in ``benchmarks/figures``, for each experiment and preset that has
-results. ``--print NAME`` shows a section instead.
+Writes a page for each experiment that has results, with its figures, into ``docs/results``, which
+git ignores: so the pages cannot differ from the results. ``--print NAME`` shows one preset instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -26,8 +24,8 @@ from benchmarks.reporting.tables import (
     rank_table,
 )
 
-README = Path(__file__).parent / "README.md"
-SHOWN = ("cpu", "ablation", "cpu_long", "paper", "paper_wide")  # presets that the README reports
+PAGES = Path(__file__).parents[1] / "docs" / "results"
+SHOWN = ("cpu", "ablation", "cpu_long", "paper", "paper_wide")  # presets that pages report
 MORE = {
     "imbalance-mnist": ("auc", "brier", "f1", "cpu_time"),
     "imbalance-tabular": ("auc", "average_precision", "brier", "f1", "cpu_time"),
@@ -67,7 +65,7 @@ def section(found: Results, figure_paths: list[Path]) -> str:
         f"Mean and standard error of the {_name(measure)}; the best is bold:",
         measure_table(found, measure, digits, _papers_rows(found)),
     ]
-    parts += [f"![{experiment.title}](figures/{path.name})" for path in figure_paths]
+    parts += [f"![{experiment.title}]({path.name})" for path in figure_paths]
     if found.name != "scaling" and (table := difference_table(found, measure, digits)):
         sign = "more" if measure in MORE_IS_BETTER else "less"
         parts += [f"L2RW against the best other arm ({sign} is better), paired by seed:", table]
@@ -144,29 +142,31 @@ def _failures(found: Results) -> str:
     return "Runs that failed, and are in no mean:\n\n" + markdown(["run", "times", "reason"], rows)
 
 
-def put(text: str, name: str, content: str) -> str:
-    """Put content between the marks of a section, which is added at the end if it is not there."""
-    start, end = f"<!-- results {name} -->", "<!-- end -->"
-    if start not in text:
-        text = f"{text.rstrip()}\n\n## {name}\n\n{start}\n{end}\n"
-    pattern = re.compile(f"{re.escape(start)}.*?{re.escape(end)}", re.DOTALL)
-    return pattern.sub(lambda _: f"{start}\n\n{content}\n\n{end}", text, count=1)
+def page(name: str, folder: Path, pages: Path) -> str:
+    """All results of an experiment, a preset a section; empty where there are none."""
+    experiment = EXPERIMENTS[name]
+    sections = []
+    for preset in experiment.presets:
+        if preset not in SHOWN or not results.path_of(name, preset, folder).exists():
+            continue
+        found = Results.read(name, preset, folder)
+        if found.tests:
+            text = section(found, figures.draw(found, pages))
+            sections.append(f"## Preset `{preset}`\n\n{text}")
+    if not sections:
+        return ""
+    return "\n\n".join([f"# {experiment.title}", experiment.about, *sections]) + "\n"
 
 
-def report(folder: Path, readme: Path, figure_folder: Path) -> list[str]:
-    """Write all sections for which there are results; returns their names."""
-    text = readme.read_text() if readme.exists() else "# Benchmarks\n"
+def report(folder: Path, pages: Path) -> list[str]:
+    """Write the pages of all experiments that have results; returns their names."""
     written = []
-    for name, experiment in EXPERIMENTS.items():
-        for preset in experiment.presets:
-            if preset not in SHOWN or not results.path_of(name, preset, folder).exists():
-                continue
-            found = Results.read(name, preset, folder)
-            if found.tests:
-                content = section(found, figures.draw(found, figure_folder))
-                text = put(text, f"{name} {preset}", content)
-                written.append(f"{name} {preset}")
-    readme.write_text(text)
+    for name in EXPERIMENTS:
+        text = page(name, folder, pages)
+        if text:
+            pages.mkdir(parents=True, exist_ok=True)
+            (pages / f"{name}.md").write_text(text, encoding="utf-8")
+            written.append(name)
     return written
 
 
@@ -177,12 +177,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--print", choices=list(EXPERIMENTS), metavar="EXPERIMENT", dest="shown")
     parser.add_argument("--preset", default="cpu", help="of what is printed; default: cpu")
     parser.add_argument("--results", type=Path, default=results.FOLDER, help="folder")
-    parser.add_argument("--readme", type=Path, default=README, help="file to be written")
-    parser.add_argument("--figures", type=Path, default=figures.FOLDER, help="folder")
+    parser.add_argument("--pages", type=Path, default=PAGES, help="folder to write into")
     args = parser.parse_args(arguments)
     try:
         if args.shown is None:
-            written = report(args.results, args.readme, args.figures)
+            written = report(args.results, args.pages)
             print("\n".join(written) or f"No results of a preset of {SHOWN} in {args.results}.")
             return 0
         if args.preset not in EXPERIMENTS[args.shown].presets:

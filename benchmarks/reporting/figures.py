@@ -14,7 +14,6 @@ from benchmarks.reporting import paper
 from benchmarks.reporting.stats import mean_and_error
 from benchmarks.reporting.tables import Results, is_ours
 
-FOLDER = Path(__file__).parents[1] / "figures"
 COLORS = (
     "#4477aa", "#117733", "#882255", "#ddaa33", "#000000", "#66ccee", "#aa4499", "#999933",
     "#332288", "#bbbbbb", "#44aa99", "#8b5a2b",
@@ -24,7 +23,7 @@ HUMAN_RATES = {"aggre": 9.0, "random1": 17.2, "worse": 40.2}  # Wei et al. (2022
 Curves = Mapping[str, Sequence[float]]
 
 
-def draw(found: Results, folder: Path = FOLDER) -> list[Path]:
+def draw(found: Results, folder: Path) -> list[Path]:
     """Draw the figures of an experiment; returns their files. An ablation is a table alone."""
     drawings = {} if found.preset == "ablation" else DRAWINGS.get(found.name, {})
     paths = []
@@ -34,7 +33,7 @@ def draw(found: Results, folder: Path = FOLDER) -> list[Path]:
             continue
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{found.name}-{found.preset}{suffix}.png"
-        figure.savefig(path, dpi=120, metadata={"Software": None})
+        figure.savefig(path, dpi=160, metadata={"Software": None})
         paths.append(path)
     return paths
 
@@ -51,8 +50,11 @@ def _style(arm: str, arms: Sequence[str]) -> dict[str, Any]:
     return {"color": COLORS[rivals.index(arm) % len(COLORS)], "linewidth": 1.2}
 
 
-def _axes(width: float = 7.5) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
+WIDTH = 5.4  # inches, so that letters can be read on a phone
+
+
+def _axes() -> tuple[Figure, Any]:
+    figure = Figure(figsize=(WIDTH, 5.6), layout="constrained")
     return figure, figure.add_subplot()
 
 
@@ -81,7 +83,7 @@ def _papers(ax: Any, found: Results, xs: Sequence[float], curves: Curves, data: 
 
 
 def _legend(ax: Any) -> None:
-    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    ax.figure.legend(fontsize=8, loc="outside lower center", ncols=2, frameon=False)
     ax.grid(alpha=0.3)
 
 
@@ -149,15 +151,15 @@ def ranks(found: Results) -> Figure:
     colors = [OURS if is_ours(arm) else COLORS[0] for arm in order]
     ax.barh(order, [means[arm] for arm in order], color=colors)
     ax.set(xlabel="mean rank by balanced error, 1 is best")
-    ax.tick_params(axis="y", labelsize=7)
+    ax.tick_params(axis="y", labelsize=8)
     return figure
 
 
 def scaling(found: Results) -> Figure:
     """Time and memory against the number of rows."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 7), layout="constrained")
     names = {"cpu_time": "fit, seconds of the processor", "memory": "memory beyond the data, MB"}
-    for ax, (measure, name) in zip(figure.subplots(1, 2), names.items(), strict=True):
+    for ax, (measure, name) in zip(figure.subplots(2), names.items(), strict=True):
         _lines(ax, found, {p["rows"]: p for p in found.points}, measure)
         ax.set(xscale="log", yscale="log", xlabel="rows", ylabel=name)
         ax.grid(alpha=0.3)
@@ -188,15 +190,17 @@ def weights(found: Results) -> Figure | None:
             histograms.setdefault(name, row["histogram"])
     if not histograms:
         return None
-    figure = Figure(figsize=(3 * len(histograms), 3), layout="constrained")
+    n_rows = -(-len(histograms) // 2)
+    figure = Figure(figsize=(WIDTH, 2.4 * n_rows), layout="constrained")
     edges = np.linspace(0, LARGEST, N_BINS + 1)
-    grid = figure.subplots(1, len(histograms), squeeze=False)[0]
+    grid = [figure.add_subplot(n_rows, 2, k + 1) for k in range(len(histograms))]
     for ax, (name, counts) in zip(grid, histograms.items(), strict=True):
         for part, color in (("right", COLORS[0]), ("wrong", OURS)):
             density = np.array(counts[part]) / max(1, sum(counts[part]))
             ax.stairs(density, edges, label=f"{part} labels", color=color, fill=True, alpha=0.5)
         ax.set(title=name, xlabel="mean weight")
-    grid[0].set_ylabel("share of examples")
+    for ax in grid[::2]:
+        ax.set_ylabel("share of examples")
     grid[-1].legend(fontsize=8)
     return figure
 

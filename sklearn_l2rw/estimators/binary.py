@@ -97,6 +97,16 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier, Calli
         scores : ndarray of shape (n_samples,)
             Above 0 where the second class is the likelier one.
 
+        Examples
+        --------
+        >>> from sklearn.datasets import make_blobs
+        >>> from torch import nn
+        >>> from sklearn_l2rw import L2RWBinaryClassifier
+        >>> X, y = make_blobs(200, centers=[[-2, 0], [2, 0]], random_state=0)
+        >>> net = L2RWBinaryClassifier(nn.Linear(2, 1), clean_set=10, random_state=0, verbose=0)
+        >>> (net.fit(X, y).decision_function([[-3, 0], [3, 0]]) > 0).tolist()
+        [False, True]
+
         """
         output = self.forward(X)
         first: Tensor = output[0] if isinstance(output, tuple) else output
@@ -114,6 +124,16 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier, Calli
         -------
         y_pred : ndarray of shape (n_samples,)
             Labels.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_blobs
+        >>> from torch import nn
+        >>> from sklearn_l2rw import L2RWBinaryClassifier
+        >>> X, y = make_blobs(200, centers=[[-2, 0], [2, 0]], random_state=0)
+        >>> net = L2RWBinaryClassifier(nn.Linear(2, 1), clean_set=10, random_state=0, verbose=0)
+        >>> net.fit(X, y).predict([[-3, 0], [3, 0]])
+        array([0, 1])
 
         """
         codes = np.asarray(super().predict(X), dtype=np.int64)

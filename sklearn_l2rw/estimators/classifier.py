@@ -152,7 +152,7 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
     n_features_in_ : int
         Number of columns of X, if that is two-dimensional.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns of X, if they are strings.
 
     clean_set_ : (Xv, yv) or torch.utils.data.Dataset
@@ -286,6 +286,16 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         y_pred : ndarray of shape (n_samples,)
             Labels, as they were given to `fit`.
 
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_l2rw import L2RWClassifier
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> names = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+        >>> net = L2RWClassifier(clean_set=15, max_epochs=5, random_state=0, verbose=0)
+        >>> net.fit(X, names).predict(X[:2])
+        array(['setosa', 'setosa'], dtype=object)
+
         """
         codes = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[codes])
@@ -306,6 +316,15 @@ class L2RWClassifier(Labelled, L2RWMixin, NeuralNetClassifier):
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
             The module's output; with two classes, by how much the second logit exceeds the first.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_l2rw import L2RWClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2RWClassifier(clean_set=15, max_epochs=5, random_state=0, verbose=0)
+        >>> net.fit(X, y).decision_function(X[:2]).argmax(axis=1)
+        array([0, 0])
 
         """
         output = self.forward(X)

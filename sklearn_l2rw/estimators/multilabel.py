@@ -113,5 +113,16 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
         y_pred : ndarray of shape (n_samples, n_labels)
             1 for the labels that an example has, 0 for the others.
 
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_l2rw import L2RWMultilabelClassifier
+        >>> X = np.random.default_rng(0).normal(size=(300, 2))
+        >>> Y = (X > 0).astype(int)
+        >>> net = L2RWMultilabelClassifier(clean_set=(X[:50], Y[:50]), random_state=0, verbose=0)
+        >>> net.fit(X[50:], Y[50:]).predict([[2, -2], [2, 2]])
+        array([[1, 0],
+               [1, 1]])
+
         """
         return np.asarray(self.predict_proba(X) > 0.5, dtype=np.int64)

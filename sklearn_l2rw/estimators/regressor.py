@@ -102,6 +102,16 @@ class L2RWRegressor(L2RWMixin, NeuralNetRegressor):
         y_pred : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Shaped as the y that was given to `fit`.
 
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_l2rw import L2RWRegressor
+        >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+        >>> y = 2 * X[:, 0]
+        >>> net = L2RWRegressor(clean_set=(X, y), max_epochs=20, random_state=0, verbose=0)
+        >>> net.fit(X, y).predict([[0.5]]).round(1).tolist()
+        [1.0]
+
         """
         outputs = [out[0] if isinstance(out, tuple) else out for out in self.forward_iter(X)]
         nonlinear = self._get_predict_nonlinearity()

@@ -36,6 +36,15 @@ class Display(ABC):
         display : Display
             The display itself.
 
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn_l2rw import ExampleWeightsDisplay
+        >>> figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3), layout="constrained")
+        >>> display = ExampleWeightsDisplay.from_predictions([0, 1, 2], ax=left)
+        >>> display = display.plot(right)  # the same once more
+        >>> plt.close(figure)
+
         """
         try:
             import matplotlib  # noqa: F401  (which the package does not require)
@@ -87,6 +96,18 @@ class GroupedDisplay(Display):
         display : ExampleWeightsDisplay or WeightHistoryDisplay
             With all numbers that are drawn.
 
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_l2rw import ExampleWeightsDisplay, L2RWClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2RWClassifier(clean_set=15, max_epochs=2, random_state=0, verbose=0).fit(X, y)
+        >>> display = ExampleWeightsDisplay.from_estimator(net, y)
+        >>> display.names
+        ['0', '1', '2']
+        >>> plt.close(display.figure_)
+
         """
         weights = recorded(estimator, cls._attribute)
         return cls.from_predictions(weights, y, flipped=flipped, class_names=class_names, ax=ax)
@@ -122,6 +143,15 @@ class GroupedDisplay(Display):
         -------
         display : ExampleWeightsDisplay or WeightHistoryDisplay
             With all numbers that are drawn.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn_l2rw import ExampleWeightsDisplay
+        >>> display = ExampleWeightsDisplay.from_predictions([0, 1, 2], ["cat", "cat", "dog"])
+        >>> display.means_
+        array([0.5, 2. ])
+        >>> plt.close(display.figure_)
 
         """
         numbers = as_weights(weights, cls._attribute)

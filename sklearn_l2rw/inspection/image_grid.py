@@ -104,6 +104,18 @@ class ExampleGridDisplay(Display):
         display : ExampleGridDisplay
             With all images and numbers that are drawn.
 
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_l2rw import ExampleGridDisplay, L2RWClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> net = L2RWClassifier(clean_set=50, max_epochs=2, random_state=0, verbose=0).fit(X, y)
+        >>> display = ExampleGridDisplay.from_estimator(net, X.reshape(-1, 8, 8), y, k=4)
+        >>> display.indices.shape
+        (2, 4)
+        >>> plt.close(display.figure_)
+
         """
         weights = recorded(estimator, "example_weights_")
         return cls.from_predictions(weights, images, y, k=k, class_names=class_names, ax=ax)
@@ -143,6 +155,16 @@ class ExampleGridDisplay(Display):
         -------
         display : ExampleGridDisplay
             With all images and numbers that are drawn.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_l2rw import ExampleGridDisplay
+        >>> display = ExampleGridDisplay.from_predictions([2, 0, 1], load_digits().images[:3], k=1)
+        >>> display.indices.tolist()  # the least weight, and the greatest
+        [[1], [0]]
+        >>> plt.close(display.figure_)
 
         """
         numbers = as_weights(weights, "example_weights_")

@@ -100,6 +100,18 @@ class TrainingHealthDisplay(Display):
         display : TrainingHealthDisplay
             With all numbers that are drawn.
 
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_l2rw import L2RWClassifier, TrainingHealthDisplay
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2RWClassifier(clean_set=15, max_epochs=2, random_state=0, verbose=0).fit(X, y)
+        >>> display = TrainingHealthDisplay.from_estimator(net)
+        >>> len(display.clean_loss)
+        2
+        >>> plt.close(display.figure_)
+
         """
         return cls.from_history(recorded(estimator, "history"), ax=ax)
 
@@ -122,6 +134,17 @@ class TrainingHealthDisplay(Display):
         -------
         display : TrainingHealthDisplay
             With all numbers that are drawn.
+
+        Examples
+        --------
+        >>> import matplotlib.pyplot as plt
+        >>> from sklearn_l2rw import TrainingHealthDisplay
+        >>> epoch = {"train_loss": 0.9, "clean_loss": 0.7, "effective_sample_size": 30.0}
+        >>> epoch |= {"zero_weights": 0.2, "zero_batches": 0}
+        >>> display = TrainingHealthDisplay.from_history([epoch, epoch | {"clean_loss": 0.5}])
+        >>> display.clean_loss
+        array([0.7, 0.5])
+        >>> plt.close(display.figure_)
 
         """
         epochs = list(history)

@@ -34,6 +34,16 @@ class ReweightedStep(NamedTuple):
     output : object
         What the module put out for the training batch. Its graph has been gone through.
 
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_l2rw import reweighted_backward
+    >>> module, loss = torch.nn.Linear(2, 2), torch.nn.CrossEntropyLoss(reduction="none")
+    >>> X, y = torch.eye(2), torch.tensor([0, 1])
+    >>> step = reweighted_backward(module, loss, (X, y), (X, y))
+    >>> step.weights.sum().round(decimals=4)
+    tensor(1.)
+
     """
 
     loss: Tensor

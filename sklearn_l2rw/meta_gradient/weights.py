@@ -183,10 +183,9 @@ def example_weights(
     clean_batch : (X, y)
         Examples whose labels are trusted, of the same form, with m of them.
 
-    meta_gradient : {"auto", "merged", "layerwise", "forward", "dual_numbers", \
-            "double_backward", "per_example", "finite_difference"}, default="auto"
-        How the slopes :math:`u_i` are computed. All ways but the last are exact; the fastest come
-        first.
+    meta_gradient : str, default="auto"
+        How the slopes :math:`u_i` are computed: ``"auto"``, or one of these. All ways but the last
+        are exact; the fastest come first.
 
         - ``"merged"``, ``"layerwise"``: layer by layer, as far down as examples do not interact,
           without BatchNorm; the first takes both batches through the module in one pass.

@@ -100,6 +100,17 @@ class Fitting(Averaging, Accelerated):
             If the clean set is missing, given in two ways, or does not go with X and y; if data
             are not finite; if lengths differ. All before the first step.
 
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_l2rw import L2RWClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> trusted = [row % 10 == 0 for row in range(150)]
+        >>> net = L2RWClassifier(max_epochs=5, random_state=0, verbose=0)
+        >>> net = net.fit(X, y, clean_mask=trusted)
+        >>> len(net.clean_indices_), net.predict(X[:1])
+        (15, array([0]))
+
         """
         keep = bool(self.warm_start and self.initialized_)
         arguments = FitArguments(sample_weight, X_val, y_val, clean_mask)
@@ -133,6 +144,16 @@ class Fitting(Averaging, Accelerated):
         -------
         self : object
             The fitted estimator.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_l2rw import L2RWClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = L2RWClassifier(clean_set=(X[::10], y[::10]), max_epochs=2, verbose=0)
+        >>> net = net.partial_fit(X[:100], y[:100], classes=[0, 1, 2]).partial_fit(X[100:], y[100:])
+        >>> len(net.history)
+        4
 
         """
         if self._fit is not None:  # called by fit

@@ -22,8 +22,7 @@ def test_results_of_another_version_are_refused(
 ) -> None:
     path = results.path_of("scaling", "cpu", tmp_path)
     path.write_text(json.dumps({"kind": "environment", "format": 0, "digest": "x"}) + "\n")
-    readme = ["--readme", str(tmp_path / "README.md"), "--figures", str(tmp_path)]
-    assert report.main(["--results", str(tmp_path), *readme]) == 2
+    assert report.main(["--results", str(tmp_path), "--pages", str(tmp_path)]) == 2
     assert check.main(["--results", str(tmp_path)]) == 2
     assert "of format 0, but expected 1" in capsys.readouterr().err
 

@@ -13,45 +13,37 @@ from tests.benchmarks.made_up import made_up, small_results, write
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_each_experiment_has_a_section_and_figures(name: str, tmp_path: Path) -> None:
+def test_each_experiment_has_a_page_and_figures(name: str, tmp_path: Path) -> None:
     write(tmp_path, name, made_up(name))
-    readme = tmp_path / "README.md"
-    readme.write_text(
-        f"# Words\n\n<!-- results {name} cpu -->\nSTALE\n<!-- end -->\n\nMore words.\n"
-    )
-    command = [
-        "--results",
-        str(tmp_path),
-        "--readme",
-        str(readme),
-        "--figures",
-        str(tmp_path / "f"),
-    ]
+    pages = tmp_path / "pages"
+    command = ["--results", str(tmp_path), "--pages", str(pages)]
     assert report.main(command) == 0
-    text = readme.read_text()
-    assert text.startswith("# Words\n\n<!-- results")
-    assert text.endswith("<!-- end -->\n\nMore words.\n")
-    assert "STALE" not in text
+    text = (pages / f"{name}.md").read_text()
+    assert text.startswith(f"# {EXPERIMENTS[name].title}\n\n{EXPERIMENTS[name].about}\n\n## ")
     assert "| l2rw" in text
     assert EXPERIMENTS[name].presets["cpu"].about in text
-    drawn = list((tmp_path / "f").iterdir())
+    drawn = list(pages.glob("*.png"))
     assert len(drawn) == len(figures.DRAWINGS[name])
     for path in drawn:
         assert path.read_bytes().startswith(b"\x89PNG")
-        assert f"(figures/{path.name})" in text
+        assert f"]({path.name})" in text
+    assert {path.name for path in pages.glob("*.md")} == {f"{name}.md"}
     assert report.main(command) == 0
-    assert readme.read_text() == text, "a second report changes nothing"
+    assert (pages / f"{name}.md").read_text() == text, "a second report changes nothing"
 
 
-def test_an_ablation_is_a_table_alone(tmp_path: Path) -> None:
-    write(tmp_path, "noise-mnist", made_up("noise-mnist", "ablation"), "ablation")
-    readme = tmp_path / "README.md"
-    assert report.report(tmp_path, readme, tmp_path / "f") == ["noise-mnist ablation"]
-    text = readme.read_text()
-    assert "| l2rw_composed_averaged |" in text
-    assert "--preset ablation" in text
-    assert "<summary>rise of the error from its least one" in text
-    assert not (tmp_path / "f").exists()
+def test_presets_are_sections_and_an_ablation_is_a_table_alone(tmp_path: Path) -> None:
+    for preset in ("cpu", "ablation"):
+        write(tmp_path, "noise-mnist", made_up("noise-mnist", preset), preset)
+    pages = tmp_path / "pages"
+    assert report.report(tmp_path, pages) == ["noise-mnist"]
+    text = (pages / "noise-mnist.md").read_text()
+    first, second = text.split("## Preset `ablation`")
+    assert "## Preset `cpu`" in first
+    assert "| l2rw_composed_averaged |" in second
+    assert "--preset ablation" in second
+    assert "<summary>rise of the error from its least one" in second
+    assert {path.name for path in pages.glob("*.png")} == {"noise-mnist-cpu.png"}
 
 
 def test_the_section_says_what_made_it_and_what_failed() -> None:
@@ -60,13 +52,6 @@ def test_the_section_says_what_made_it_and_what_failed() -> None:
     assert "1,000 steps" in text or "steps" in text
     assert "*l2rw, paper* | 1.28 | 3.62 |" in text
     assert "| smote, 99.5% | 1 | ValueError: no neighbours |" in text
-
-
-def test_a_section_that_is_not_there_is_added() -> None:
-    text = report.put("# Words\n", "scaling cpu", r"back\slash")
-    assert text == (
-        "# Words\n\n## scaling cpu\n\n<!-- results scaling cpu -->\n\nback\\slash\n\n<!-- end -->\n"
-    )
 
 
 def test_one_section_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

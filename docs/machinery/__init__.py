@@ -1,0 +1,1 @@
+"""What makes the site of its sources, and holds it to them."""
