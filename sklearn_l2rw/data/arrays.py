@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,15 +14,19 @@ from sklearn.utils.validation import check_array
 from torch import Tensor
 
 from ..nested import map_leaves
+from .kinds import check_kind, refuse_masked
 
 
 def for_torch(x: Any, *, writable: bool = False) -> Any:
     """Return x, or a copy of an array that torch refuses, or warns of where it is to be `writable`.
 
-    torch takes no views backwards and no foreign byte order, and warns of read-only memory.
+    torch takes no views backwards, no foreign byte order and no more than double precision, and
+    warns of read-only memory.
     """
     if not isinstance(x, np.ndarray):
         return x
+    if x.dtype.kind == "f" and x.dtype.itemsize > 8:
+        x = x.astype(np.float64)
     if not x.dtype.isnative:
         x = x.astype(x.dtype.newbyteorder("="))
     backwards = any(stride < 0 for stride in x.strides)
@@ -39,6 +44,7 @@ def numpy_knows(x: Tensor) -> Tensor:
 
 def to_numpy(y: Any) -> NDArray[Any]:
     """Array of what is a tensor, a Series, a categorical, a sparse matrix or a list."""
+    refuse_masked(y, "y")
     if isinstance(y, Tensor):
         return np.asarray(numpy_knows(y.detach().cpu()))
     labels = np.asarray(y.toarray() if sparse.issparse(y) else y)
@@ -60,21 +66,35 @@ def several(X: Any) -> bool:
     return type(X) in (tuple, list) and any(hasattr(x, "shape") for x in X)
 
 
+# what Python and NumPy say of text and objects that they cannot convert
+_NO_NUMBER = re.compile(
+    "could not convert|must be a (string|real number)|too large to convert|inhomogeneous"
+)
+
+
 def _as_array(x: Any, *, tabular: bool = False) -> Any:
+    check_kind(x, "X")
     if isinstance(x, Tensor):
         return numpy_knows(x.detach())
     if type(x) is np.ndarray and x.dtype.kind in "fiu" and (x.ndim == 2 and x.shape[1]):
         return for_torch(x)  # there is nothing to convert
-    array = check_array(
-        x,
-        accept_sparse="csr",
-        ensure_2d=tabular,
-        allow_nd=not tabular,
-        ensure_all_finite=False,  # see check_finite
-        ensure_min_samples=0,
-        ensure_min_features=int(tabular),
-        input_name="X",
-    )
+    try:
+        array = check_array(
+            x,
+            accept_sparse="csr",
+            ensure_2d=tabular,
+            allow_nd=not tabular,
+            ensure_all_finite=False,  # see check_finite
+            ensure_min_samples=0,
+            input_name="X",
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        if not _NO_NUMBER.search(str(error)):
+            raise
+        raise ValueError(
+            f"Got X with what is no number ({error}), but expected numbers, as many in each row. Encode "
+            "text and categories, for instance with sklearn.preprocessing.OneHotEncoder in a Pipeline."
+        ) from error
     # skorch knows sparse matrices, but not sparse arrays
     return sparse.csr_matrix(array) if sparse.issparse(array) else for_torch(array)
 

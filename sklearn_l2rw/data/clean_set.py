@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from ..nested import map_leaves
 from .examples import Examples, as_dataset
+from .kinds import refuse_masked
 
 Mask = NDArray[np.bool_]
 
@@ -82,6 +83,7 @@ def check_length_known(examples: Examples, arguments: FitArguments) -> None:
 
 def check_mask(clean_mask: Any, n_rows: int) -> Mask:
     """Check a mask of trusted rows: bool, one entry for each row, some True, some False."""
+    refuse_masked(clean_mask, "clean_mask")
     mask = np.asarray(clean_mask)
     if mask.dtype != np.bool_:
         raise TypeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
@@ -20,6 +21,7 @@ from .arrays import as_inputs, stack_rows, to_numpy
 from .chosen import Chosen, by_parts, chosen, is_mapped
 from .held import held_targets
 from .items import Listed
+from .kinds import check_kind
 from .rows import arrays_of, take_rows
 
 
@@ -83,6 +85,8 @@ def enter(
     in_dataset = bool(is_dataset(X))
     if in_dataset:
         inputs, targets = arrays_of(X) or (None, None)
+        for x in () if inputs is None else leaves(inputs):
+            check_kind(x, name)
         targets = y if targets is None else to_numpy(targets)
         if targets is None:
             targets = held_targets(X)
@@ -146,6 +150,10 @@ def n_rows(X: Any) -> int:
 
 def check_length(y: Any, n: int) -> None:
     """Check that there are as many targets as rows, where the targets are known."""
+    if y is not None and np.ndim(y) == 0:
+        raise ValueError(
+            f"Got y without a dimension, {y!r}, but expected one target for each of the rows of X."
+        )
     if y is not None and n and len(y) != n:
         raise ValueError(
             f"X and y differ in length: got {n} rows in X and {len(y)} targets in y, but expected "

@@ -18,6 +18,7 @@ _ENOUGH = 5  # rows: the extremes of fewer say little
 _LEAST = 0.4  # share between the extremes of the other sample; of shares beside standardised: .34
 _CHANCE = 1e-3  # that so many of one kind are outside by chance
 _AT_MOST = 1000  # values that are counted: more say the same
+_LARGEST = 1e150  # the squares of others overflow
 _ROWS, _COLUMNS = 1000, 100  # enough to know what is usual
 
 
@@ -44,7 +45,7 @@ def difference(
         Share of the values of x, at least, that are of the kind of the clean ones, in (0, 1].
 
     """
-    if min(len(x), len(clean)) < _ENOUGH:
+    if min(len(x), len(clean)) < _ENOUGH or not (np.abs(x) < _LARGEST).all():
         return None
     varies = np.ptp(x, axis=0) > 0
     x, clean = x[:, varies], clean[:, varies]

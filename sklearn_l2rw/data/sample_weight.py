@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 
 from .arrays import to_numpy
+from .kinds import refuse_masked
 
 Weight = NDArray[np.float64]
+
+_RATIO = 1e30
+_LARGEST = 1e290  # the sum of more may overflow
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> Weight:
     """Check `sample_weight`: n_rows numbers that are not negative, and not all 0."""
-    weight = to_numpy(sample_weight).astype(np.float64)
+    weight = _as_numbers(sample_weight)
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     if weight.shape != (n_rows,):
@@ -37,9 +41,32 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Weight:
     return weight
 
 
+def _as_numbers(sample_weight: Any) -> Weight:
+    """Weights in double precision; text and dates, which NumPy would convert, are no numbers."""
+    refuse_masked(sample_weight, "sample_weight")
+    given = to_numpy(sample_weight)
+    try:
+        if given.dtype.kind not in "biufO":
+            raise TypeError
+        return np.asarray(given.astype(np.float64))
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(
+            f"Got sample_weight of dtype {given.dtype}, not all of which are finite real numbers, "
+            "but expected a number for each row of X."
+        ) from None
+
+
 def mean_one(weight: Weight) -> NDArray[np.float32] | None:
     """Weights whose mean is 1; None where they say nothing."""
     if (weight == weight[0]).all():
         return None
+    least, largest = weight[weight > 0].min(), weight.max()
+    if largest / _RATIO > least:
+        raise ValueError(
+            f"Got weights of examples from {least:.3g} to {largest:.3g} (sample_weight, times "
+            f"class_weight), but expected the largest to be at most {_RATIO:g} times the least "
+            "that is not 0, as single precision can hold. Set the least to 0, or raise it."
+        )
+    weight = weight if largest < _LARGEST else weight / largest
     scaled: NDArray[np.float32] = (weight / weight.mean()).astype(np.float32)
     return scaled

@@ -136,5 +136,10 @@ class L2RWBinaryClassifier(Labelled, L2RWMixin, NeuralNetBinaryClassifier, Calli
         array([0, 1])
 
         """
-        codes = np.asarray(super().predict(X), dtype=np.int64)
-        return np.asarray(self.classes_[codes])
+        probabilities = self.predict_proba(X)
+        if probabilities.ndim != 2 or probabilities.shape[1] != 2:
+            raise ValueError(
+                f"Got probabilities of shape {probabilities.shape}, but expected a column for each "
+                "class. Let predict_nonlinearity return both, of shape (n, 2), or set it to 'auto'."
+            )
+        return np.asarray(self.classes_[np.asarray(probabilities[:, 1] > self.threshold, int)])

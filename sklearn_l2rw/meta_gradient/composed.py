@@ -51,8 +51,12 @@ def check_parts(clean_loss_weight: Any, scale_slopes: Any) -> None:
 
 def as_float(value: Any) -> float:
     """Value of a real number; NaN for what is none."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # an int of hundreds of digits
+        return math.inf if value > 0 else -math.inf
 
 
 def check_number(name: str, value: Any, holds: bool, expected: str) -> None:

@@ -41,9 +41,29 @@ def check_labels(y: Any, name: str, *, warn: bool = True) -> NDArray[Any]:
             "L2RWMultilabelClassifier takes indicator matrices."
         )
     labels = np.asarray(column_or_1d(labels, warn=warn))
+    _check_kind(labels, name)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name=name)
     return labels
+
+
+def _check_kind(labels: NDArray[Any], name: str) -> None:
+    """Check that labels are such that can be told apart and sorted."""
+    if labels.dtype.kind in "cV":
+        data = "Complex data not supported: g" if labels.dtype.kind == "c" else "G"
+        raise ValueError(
+            f"{data}ot {name} of dtype {labels.dtype}, but expected labels: numbers, text or "
+            "booleans."
+        )
+    try:
+        if labels.dtype.kind == "O":
+            np.unique(labels)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise TypeError(
+            f"Got {name} with labels of type {' and '.join(kinds)}, which cannot be sorted, but "
+            "expected labels of one kind. Make text of them: [str(label) for label in y]."
+        ) from None
 
 
 def check_classes(classes: Any) -> None:

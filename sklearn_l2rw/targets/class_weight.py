@@ -19,7 +19,10 @@ def _check_class_weight(class_weight: Any, classes: Any) -> None:
                 "'balanced', or None."
             )
         return
-    weights = np.array(list(class_weight.values()), dtype=np.float64)
+    try:
+        weights = np.array([float(weight) for weight in class_weight.values()])
+    except (TypeError, ValueError, OverflowError):
+        weights = np.array([np.nan])
     if not (np.isfinite(weights) & (weights >= 0)).all():
         raise ValueError(
             f"Got class_weight={class_weight!r}, but expected finite weights of at least 0."

@@ -86,6 +86,14 @@ def _n_targets(y: NDArray[Any]) -> int:
 
 
 def _as_numbers(y: Any, name: str) -> NDArray[Any]:
+    if y.dtype.kind in "OSUcmMV":
+        try:
+            y = np.asarray([] if y.dtype.kind in "cmMV" else y, dtype=np.float64).reshape(y.shape)
+        except (ValueError, TypeError, OverflowError):
+            raise ValueError(
+                f"Got {name} of dtype {y.dtype}, not all of which are real numbers, but expected "
+                "numbers. With labels of classes, use L2RWClassifier."
+            ) from None
     return np.asarray(
         check_array(y, ensure_2d=False, dtype="numeric", input_name=name, ensure_min_samples=1)
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from ..meta_gradient.choice import META_GRADIENTS
 from ..meta_gradient.composed import as_float, check_number, check_parts
+from ..nested import leaves
+from .seeding import random_state_of
 
 
 def check_parameters(net: Any) -> None:
@@ -33,10 +39,25 @@ def check_parameters(net: Any) -> None:
         "a positive number, or None for an update that is not bounded",
     )
     check_parts(net.clean_loss_weight, net.scale_slopes)
-    check_number(
-        "warm_up", net.warm_up, isinstance(net.warm_up, Integral) and as_float(net.warm_up) >= 0,
-        "a number of epochs, an int of at least 0",
-    )  # fmt: skip
+    for name in ("warm_up", "max_epochs"):
+        value = getattr(net, name)
+        is_count = isinstance(value, Integral) and as_float(value) >= 0
+        check_number(name, value, is_count, "a number of epochs, an int of at least 0")
+    for name in ("batch_size", "iterator_train__batch_size", "iterator_valid__batch_size"):
+        _check_batch_size(name, vars(net).get(name))
+    _check_optimizer(net)
+    if "threshold" in vars(net):  # of skorch's classifier for one logit
+        check_number(
+            "threshold", net.threshold, 0 <= as_float(net.threshold) <= 1,
+            "a probability, between 0 and 1",
+        )  # fmt: skip
+    callbacks = net.callbacks
+    if not (callbacks is None or isinstance(callbacks, (list, tuple)) or callbacks == "disable"):
+        raise TypeError(
+            f"Got callbacks={callbacks!r}, but expected a list of callbacks, None, or 'disable'."
+        )
+    random_state_of(net.random_state)
+    _check_device(net.device)
     if net.average is not None:
         check_number(
             "average", net.average, 0 < as_float(net.average) < 1,
@@ -51,6 +72,51 @@ def _check_positive(name: str, value: Any, kind: Any, expected: str) -> None:
     if not is_kind or not value > 0:
         error = ValueError if is_kind else TypeError
         raise error(f"Got {name}={value!r}, but expected {expected}.")
+
+
+def _check_batch_size(name: str, value: Any) -> None:
+    if value is not None:  # for a Dataset whose items are batches
+        is_size = isinstance(value, Integral) and (as_float(value) >= 1 or value == -1)
+        check_number(
+            name, value, is_size, "a number of rows, a positive int, or -1 for all of them"
+        )
+
+
+def _check_optimizer(net: Any) -> None:
+    """Check that what the optimizer is made with is finite; torch takes NaN and infinity."""
+    lr = net.lr.item() if isinstance(net.lr, Tensor) and net.lr.numel() == 1 else net.lr
+    if lr is not None:  # for an optimizer that finds its own
+        check_number(
+            "lr", net.lr, 0 <= as_float(lr) < math.inf, "a learning rate, finite and at least 0"
+        )
+    for name, value in vars(net).items():
+        if name.startswith("optimizer__"):
+            wrong = [x for x in leaves(value) if isinstance(x, Real) and not _is_finite(x)]
+            if wrong:
+                raise ValueError(
+                    f"Got {name}={value!r}, but expected finite numbers. What has no bound is "
+                    "given by a very large number."
+                )
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, bool) or math.isfinite(as_float(value))
+
+
+def _check_device(device: Any) -> None:
+    if device is None:
+        return
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Got device={device!r}, which torch cannot use here ({str(error).splitlines()[0]}), "
+            "but expected 'cpu', the name of an accelerator that is there, or None."
+        ) from None
+    if torch.device(device).type == "meta":
+        raise ValueError(
+            "Got device='meta', on which nothing is computed, but expected one to train on."
+        )
 
 
 def check_callbacks(net: Any) -> None:

@@ -37,9 +37,12 @@ from .checks import check_parameters
 from .copying import copy_of
 from .epoch_log import check_trained
 from .fit_state import Fit
+from .making import check_made, making
 from .recording import RECORDED, RowRecord
 from .rollback import rollback
 from .seeding import draw_seed, seeded
+
+_LOADERS = ("iterator_train", "iterator_valid", "dataset")
 
 
 class Fitting(Averaging, Accelerated):
@@ -318,7 +321,8 @@ class Fitting(Averaging, Accelerated):
             examples = enter(X, y, tabular=self.module is None)
             check_features(self, X if hasattr(X, "columns") else examples.X, reset=False)
             X, y = examples.X, examples.y
-        return super().get_dataset(X, y)
+        with making("dataset", self.dataset):
+            return super().get_dataset(X, y)
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
         """Split the data set of X and y; see :meth:`skorch.NeuralNet.get_split_datasets`."""
@@ -352,12 +356,20 @@ class Fitting(Averaging, Accelerated):
         """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""
         if not self.initialized_ or self._fit is not None:
             return super().set_params(**kwargs)
+        for name in [name for name in kwargs if name.startswith(_LOADERS)]:
+            setattr(self, name, kwargs.pop(name))  # skorch has nothing to make anew, and fails
+        optimizer = kwargs.pop("optimizer", self.optimizer)
+        if optimizer is not self.optimizer:  # as with a criterion, which skorch makes anew
+            self.optimizer = optimizer
+            self._initialize_optimizer()
         with seeded(self.random_state, device_of(self), None):  # the module may be made anew
             return super().set_params(**kwargs)
 
     def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         """Make the module, a copy of one that was given."""
-        super().initialize_module(*args, **kwargs)
+        with making("module", self.module):
+            super().initialize_module(*args, **kwargs)
+        check_made(self)
         for name in ("_chooser", "integers_are_floats_"):  # what was found out about the last one
             self.__dict__.pop(name, None)
         if self.module_ is self.module:
@@ -367,11 +379,18 @@ class Fitting(Averaging, Accelerated):
 
     def initialize_criterion(self, *args: Any, **kwargs: Any) -> Any:
         """Make the criterion, a copy of one that was given."""
-        super().initialize_criterion(*args, **kwargs)
+        with making("criterion", self.criterion):
+            super().initialize_criterion(*args, **kwargs)
+        check_made(self)
         self.__dict__.pop("_chooser", None)
         if self.criterion_ is self.criterion:
             self.criterion_ = copy_of(self.criterion)
         return self
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the optimizer; see :meth:`skorch.NeuralNet.initialize_optimizer`."""
+        with making("optimizer", self.optimizer):
+            return super().initialize_optimizer(*args, **kwargs)
 
     def initialize_history(self) -> Any:
         """Begin a new history: a failed fit gives the old one back."""

@@ -61,5 +61,6 @@ class Fit:
         self.dataset: Any = None  # what is left of it to train on; None once it is iterated over
         # made at the first step, when callbacks have had their say
         self.reweighting: Reweighting | None = None
+        self.least_batch: int | None = None  # its number of examples, where it is known
         self.clips_itself = False  # a callback of the user's bounds the update
         self.log: EpochLog | None = None  # of the epoch that is under way

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -25,8 +27,11 @@ from ..nested import leaves, logits_of, map_leaves
 from ..targets.targets import Targets
 from .accelerated import Accelerated
 from .calling import called
+from .first_look import least_batch
 from .fit_state import Fit
 
+# how torch says that a layer takes no integers
+_OF_TYPES = re.compile("dtype|datatype|scalar type|Input type|not implemented for")
 _ROW_LOADER_OPTIONS = {"batch_size", "shuffle", "drop_last"}
 
 
@@ -61,6 +66,7 @@ class Iterating(Accelerated):
                 return UnknownRows(loader, "iterator_train")
         if positions is None and fit.weight is not None:
             refuse_weights()
+        fit.least_batch = least_batch(loader)
         if self._is_accelerated:  # its share of the batches
             loader = self.accelerator.prepare(loader)
         return Batches(loader, positions, fit.weight)
@@ -80,19 +86,27 @@ class Iterating(Accelerated):
         loader = super().get_iterator(
             encoded(dataset, targets.encode_item) if fitting else dataset, training
         )
-        loader = stacking(loader) if getattr(self, prefix) is DataLoader else loader
+        if getattr(self, prefix) is DataLoader:
+            loader = stacking(loader)
+            if not fitting and not loader.num_workers and loader.generator is None:
+                loader.generator = torch.Generator()  # see _row_loader
         return Pairs(loader, labelled=fitting)
 
-    def _options(self, prefix: str) -> dict[str, Any]:
-        return {"batch_size": self.batch_size, **self.get_params_for(prefix)}
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Parameters of a component; the batch size of a loader as an int, as torch wants it."""
+        options: dict[str, Any] = super().get_params_for(prefix)
+        if prefix in ("iterator_train", "iterator_valid"):
+            size = options.setdefault("batch_size", self.batch_size)
+            options["batch_size"] = int(size) if isinstance(size, Integral) else size
+        return options
 
     def _rows(self, dataset: Any, prefix: str, encode: Any) -> Any:
         """Rows of a data set that can be indexed a batch at a time; None for any other."""
-        known = set(self._options(prefix)) <= _ROW_LOADER_OPTIONS
+        known = set(self.get_params_for(prefix)) <= _ROW_LOADER_OPTIONS
         return as_rows(dataset, encode) if getattr(self, prefix) is DataLoader and known else None
 
     def _row_loader(self, rows: Any, prefix: str, device: Any = "cpu") -> Any:
-        options = self._options(prefix)
+        options = self.get_params_for(prefix)
         if options["batch_size"] == -1:
             options["batch_size"] = len(rows)
         # A DataLoader draws a seed for its workers: in a fit from where skorch's would, but
@@ -114,7 +128,7 @@ class Iterating(Accelerated):
         with names, such as a dict, a dataclass or a ``ModelOutput``, its ``logits`` are returned.
         """
         if isinstance(x, Tensor) and x.is_floating_point():
-            return self._call(x.to(_precision(self.module_) or x.dtype), fit_params)
+            return self._call(x.to(precision(self.module_) or x.dtype), fit_params)
         x = _cast_floats(x, self.module_)
         if not _has_integers(x):
             return self._call(x, fit_params)
@@ -125,8 +139,8 @@ class Iterating(Accelerated):
         except (RuntimeError, ValueError) as error:
             try:
                 output = self._call(_cast_integers(x, self.module_), fit_params)
-            except (RuntimeError, ValueError):
-                raise error from None
+            except (RuntimeError, ValueError) as of_floats:
+                raise (of_floats if _OF_TYPES.search(str(error)) else error) from None
         if self._fit is not None:
             self.integers_are_floats_ = True
         return output
@@ -147,7 +161,8 @@ class Iterating(Accelerated):
         return loss if training or loss.ndim == 0 else loss.mean()
 
 
-def _precision(module: nn.Module) -> torch.dtype | None:
+def precision(module: nn.Module) -> torch.dtype | None:
+    """Find the type of a module's first parameter of floats; None where it has none."""
     floats = (p.dtype for p in module.parameters() if p.is_floating_point())
     return next(floats, None)
 
@@ -163,7 +178,7 @@ def _has_integers(X: Any) -> bool:
 
 def _cast_floats(X: Any, module: nn.Module) -> Any:
     """Floating inputs in the module's precision."""
-    dtype = _precision(module)
+    dtype = precision(module)
     return map_leaves(
         lambda x: x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x, X
     )
@@ -171,5 +186,5 @@ def _cast_floats(X: Any, module: nn.Module) -> Any:
 
 def _cast_integers(X: Any, module: nn.Module) -> Any:
     """Integer inputs as floats in the module's precision."""
-    dtype = _precision(module) or torch.get_default_dtype()
+    dtype = precision(module) or torch.get_default_dtype()
     return map_leaves(lambda x: x.to(dtype) if _is_integer(x) else x, X)

@@ -48,7 +48,7 @@ def seeded(
             if cuda:
                 torch.cuda.set_rng_state(resume[-1], device)
         else:
-            seed = int(check_random_state(random_state).randint(2**31 - 1))
+            seed = int(random_state_of(random_state).randint(2**31 - 1))
             torch.default_generator.manual_seed(seed)
             if cuda:
                 with torch.cuda.device(device):
@@ -57,6 +57,17 @@ def seeded(
         states.append(torch.get_rng_state())
         if cuda:
             states.append(torch.cuda.get_rng_state(device))
+
+
+def random_state_of(random_state: Any) -> Any:
+    """Make a generator of NumPy's of what the user gives as `random_state`."""
+    try:
+        return check_random_state(random_state)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"Got random_state={random_state!r}, which can seed nothing, but expected a seed, an "
+            "int between 0 and 2**32 - 1, a numpy.random.RandomState, or None."
+        ) from None
 
 
 def draw_seed() -> int:

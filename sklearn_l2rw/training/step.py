@@ -36,8 +36,10 @@ from .averaging import Averaging
 from .checks import check_callbacks
 from .clipping import clip_sparse
 from .epoch_log import EpochLog, check_losses
+from .first_look import check_clean_losses, check_n_rows, check_range, check_single, told_by_shapes
 from .fit_state import Fit
 from .health import HealthCheck
+from .iterate import precision
 from .recording import RECORDED
 from .reweighting import NetObjective, Reweighting
 
@@ -109,6 +111,7 @@ class Stepping(Averaging, Accelerated):
             self.__dict__.pop("_chooser", None)
         clean = self._clean_batches(fit) if replaced is None else replaced.clean_batches
         objective = NetObjective(self)
+        self._check_data(fit, objective, clean, fit_params)
         chooser = self.__dict__.get("_chooser")
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
             self._check_output(objective, clean, fit_params)
@@ -144,15 +147,33 @@ class Stepping(Averaging, Accelerated):
 
     def _check_output(self, objective: NetObjective, clean: CleanBatches, fit_params: Any) -> None:
         """Look at what the module returns for a clean batch, before the first step."""
-        X = clean.peek()[0]
+        X, y, *_ = clean.peek()
         self._set_training(False)
         with torch.no_grad(), no_trace(objective):
-            outputs = [self.infer(copied(X), **fit_params)]
+            with told_by_shapes(X):
+                outputs = [self.infer(copied(X), **fit_params)]
             with perturbed(objective, 0.1):  # probabilities are so anywhere
                 outputs.append(self.infer(copied(X), **fit_params))
         first = [output[0] if isinstance(output, tuple) else output for output in outputs]
+        if self.targets_.n_outputs is not None:
+            check_n_rows(first[0], len(y))
         self.targets_.check_output(first, self.criterion_)
+        with torch.no_grad(), no_trace(objective), told_by_shapes(X):
+            losses, _ = objective((X, y))
+        check_clean_losses(losses)
         self._set_training(True)
+
+    def _check_data(
+        self, fit: Fit, objective: NetObjective, clean: CleanBatches, fit_params: Any
+    ) -> None:
+        """Check, before the first step, that the module can take all numbers and all batches."""
+        for examples, name in ((fit.examples, "X"), (fit.clean, "X of the clean_set")):
+            check_range(examples.inputs, precision(self.module_), name)
+        if fit.processes.size > 1 or 1 not in (fit.least_batch, clean.batch_size):
+            return
+        with no_trace(objective):
+            X = clean.peek()[0]
+            check_single(self, X, fit_params, last=fit.least_batch == 1)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call a callback method; callbacks see labels where the loss sees codes."""
