@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from ..data.arrays import to_numpy
 
+_KINDS = "biufUSO"  # of arrays that scikit-learn takes as they are
+
 
 def _is_missing(label: Any) -> bool:
     try:
@@ -40,7 +42,8 @@ def check_labels(y: Any, name: str, *, warn: bool = True) -> NDArray[Any]:
             "a 1d array. Multilabel and multioutput targets are not supported. "
             "L2RWMultilabelClassifier takes indicator matrices."
         )
-    labels = np.asarray(column_or_1d(labels, warn=warn))
+    if labels.ndim == 2 or labels.dtype.kind not in _KINDS:
+        labels = np.asarray(column_or_1d(labels, warn=warn))
     _check_kind(labels, name)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name=name)

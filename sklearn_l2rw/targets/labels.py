@@ -35,6 +35,9 @@ class Encoder:
 
     def check(self, labels: NDArray[Any], name: str) -> None:
         """Check that labels are among the classes."""
+        are_codes = self.identity and labels.dtype.kind in "iu" and labels.size
+        if are_codes and labels.min() >= 0 and labels.max() < len(self.classes):
+            return
         unknown = np.setdiff1d(labels, self.classes)
         if len(unknown):
             raise ValueError(

@@ -40,8 +40,9 @@ class HealthCheck:
         self._n_batches = 0
         self._last_clean = 0.0  # as a share of what it was at first
         for epoch in history:
-            if not self._first and self._add(epoch["batches"]):
+            if self._add(epoch["batches"]):
                 self._first = self._means()
+                break  # in a stream it is long, and more says nothing
         self._batches = []
 
     def epoch(self, rows: list[Mapping[str, Any]], number: int) -> None:
