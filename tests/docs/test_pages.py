@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 
+from benchmarks.experiments import EXPERIMENTS
 from docs.machinery.blocks import PAGES, Block, blocks, packages, run, run_by, same_but_for_rounding
 from docs.machinery.quoted import strangers
 from tests.display_cases import no_windows
@@ -56,6 +59,19 @@ def test_what_is_not_run_has_a_reason(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_quoted_figures_are_those_of_the_results(name: str) -> None:
     assert strangers(TEXTS[name]) == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_commands_are_there(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`{1,3}\n?make ([a-z-]+)", TEXTS[name]))
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    modules = re.findall(r"python -m ((?:benchmarks|docs)[\w.]*)", TEXTS[name])
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+    for run_of, preset in re.findall(
+        r"benchmarks\.run ([a-z-]+)[^`]*? --preset (\w+)", TEXTS[name]
+    ):
+        assert preset in EXPERIMENTS[run_of].presets, (run_of, preset)
 
 
 # The checks themselves
