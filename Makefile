@@ -14,7 +14,7 @@ PARALLEL = -n auto --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-min docs docs-check real lint format build bench-step bench-labels bench-check clean
+.PHONY: help demo test test-all test-min docs docs-check docs-look real lint format build bench-step bench-labels bench-check clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -33,12 +33,15 @@ test-min: .venv-min/installed ## all tests, with the oldest dependencies that py
 	.venv-min/bin/python -m pytest $(PARALLEL)
 
 docs: .venv/docs ## the site, into docs/_build/html; DOCS_GALLERY=quick does not run the examples
-	.venv/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 DOCS_JOBS=2 .venv/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 docs-check: docs ## what the pages say: code, figures, links, and that each is within reach
 	.venv/bin/python -m pytest $(PARALLEL) tests/docs
 	.venv/bin/python -m docs.machinery.within_reach docs/_build/html
+
+docs-look: docs ## the site in a browser (Debian's chromium): pictures, widths, the search
+	.venv/bin/python -m docs.machinery.look docs/_build/html
 
 real: .venv/installed ## timm, transformers, peft and accelerate into the environment, for tests/real
 	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[real]'

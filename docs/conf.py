@@ -48,6 +48,7 @@ myst_heading_anchors = 4
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections say it, in fewer words
+toc_object_entries_show_parents = "hide"
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the template shows what users call

@@ -25,7 +25,6 @@ _BLOCK = re.compile(
 )
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 NOT_RUN = "not run: "
-RUN_BY = re.compile(r"^<!-- run by (?P<test>\S+) -->$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,6 @@ def blocks(text: str) -> list[Block]:
         output = _OUTPUT.match(text, match.end())
         found.append(Block(match["text"], line, reason, output and output["text"]))
     return found
-
-
-def run_by(text: str) -> str | None:
-    """Name the test that runs the page's blocks with names of its own, if one does."""
-    found = RUN_BY.search(text)
-    return found["test"] if found else None
 
 
 def packages(found: list[Block]) -> set[str]:

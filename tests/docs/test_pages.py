@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 
-from docs.machinery.blocks import PAGES, Block, blocks, packages, run, run_by, same_but_for_rounding
+from benchmarks.experiments import EXPERIMENTS
+from docs.machinery.blocks import PAGES, Block, blocks, packages, run, same_but_for_rounding
 from docs.machinery.quoted import strangers
 from tests.display_cases import no_windows
 
@@ -16,7 +19,16 @@ ROOT = Path(__file__).parents[2]
 TEXTS = {
     path.relative_to(ROOT / "docs").as_posix(): path.read_text(encoding="utf-8") for path in PAGES
 }
-WITH_CODE = [name for name, text in TEXTS.items() if blocks(text) and run_by(text) is None]
+OTHERS = [
+    path.read_text(encoding="utf-8")
+    for path in (ROOT / "tests").rglob("test_*.py")
+    if path.parent.name != "docs"
+]
+# Pages that need names which they do not show have tests of their own, which name the page.
+WITH_OWN_TEST = {
+    name for name in TEXTS for test in OTHERS if f'"{name}"' in test and "```python" in test
+}
+WITH_CODE = [name for name, text in TEXTS.items() if blocks(text) and name not in WITH_OWN_TEST]
 
 
 @pytest.fixture
@@ -41,13 +53,12 @@ def test_code_runs_and_prints_what_the_page_says(name: str) -> None:
 
 def test_there_are_pages_with_code() -> None:
     assert set(WITH_CODE) >= {"index.md", "guide/install.md"}
+    assert {"your_net.md", "several_processes.md"} <= WITH_OWN_TEST
     assert len(TEXTS) > 20
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_is_not_run_has_a_reason(name: str) -> None:
-    test = run_by(TEXTS[name])
-    assert test is None or f'"{Path(name).name}"' in (ROOT / test).read_text(encoding="utf-8")
     reasons = [block.not_run for block in blocks(TEXTS[name]) if block.not_run is not None]
     assert all(reasons)
     assert TEXTS[name].count("<!-- not run") == len(reasons), "a mark without a block after it"
@@ -56,6 +67,19 @@ def test_what_is_not_run_has_a_reason(name: str) -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_quoted_figures_are_those_of_the_results(name: str) -> None:
     assert strangers(TEXTS[name]) == []
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_commands_are_there(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`{1,3}\n?make ([a-z-]+)", TEXTS[name]))
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    modules = re.findall(r"python -m ((?:benchmarks|docs)[\w.]*)", TEXTS[name])
+    assert [module for module in modules if importlib.util.find_spec(module) is None] == []
+    for run_of, preset in re.findall(
+        r"benchmarks\.run ([a-z-]+)[^`]*? --preset (\w+)", TEXTS[name]
+    ):
+        assert preset in EXPERIMENTS[run_of].presets, (run_of, preset)
 
 
 # The checks themselves
