@@ -69,18 +69,21 @@ auc_of_weights = roc_auc_score(flipped, -net.example_weights_)
 print(f"AUC of the ranking: {auc:.3f}, of the weights alone: {auc_of_weights:.3f}")
 
 # %%
-# And without learned weights? Plain training with the same clean images in its loss, averaged
-# parameters and the best of three learning rates (0.1, 0.3 and 1, by the result), in two ways: in
-# three folds, where each row is judged by nets that have not seen it, and on all rows, then
-# fine-tuned on the clean images.
-plain = L2RWClassifier(
-    clean_set=(X_clean, y_clean), warm_up=1000, lr=0.3, max_epochs=15, random_state=0, verbose=0
-)
-out_of_fold = cross_val_predict(plain, X, y, cv=3, method="predict_proba")
-auc_of_folds = roc_auc_score(flipped, 1 - out_of_fold[np.arange(len(y)), y])
-tuned = plain.fit(X, y).set_params(lr=0.03, max_epochs=50).partial_fit(X_clean, y_clean)
-auc_of_tuned = roc_auc_score(flipped, rank_label_errors(tuned, X, y).scores)
-print(f"AUC out of fold: {auc_of_folds:.3f}, fine-tuned: {auc_of_tuned:.3f}")
+# And without learned weights? Plain training with the same clean images in its loss and averaged
+# parameters (a ``warm_up`` that never ends), in two ways. In three folds, each row is judged by
+# nets that have not seen it; it has the better of two learning rates. And trained on all rows, then
+# fine-tuned on the clean images at a tenth of the rate.
+auc_of_rivals = {}
+for lr in (0.1, 0.5):
+    plain = L2RWClassifier(
+        clean_set=(X_clean, y_clean), warm_up=1000, lr=lr, max_epochs=15, random_state=0, verbose=0
+    )
+    proba = cross_val_predict(plain, X, y, cv=3, method="predict_proba")
+    auc_of_rivals[f"out of fold, lr={lr}"] = roc_auc_score(flipped, 1 - proba[range(len(y)), y])
+plain.fit(X, y).set_params(lr=0.05, max_epochs=50).partial_fit(X_clean, y_clean)
+auc_of_rivals["fine-tuned"] = roc_auc_score(flipped, rank_label_errors(plain, X, y).scores)
+for name, area in auc_of_rivals.items():
+    print(f"AUC, plain, {name}: {area:.3f}")
 
 # %%
 # Check labels from the top of the list, as long as you keep finding wrong ones.
