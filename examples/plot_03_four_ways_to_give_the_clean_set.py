@@ -117,3 +117,11 @@ accuracy = {name: np.mean(p.argmax(1) == y_test) for name, p in probabilities.it
 for first, second in zip(list(probabilities)[::2], list(probabilities)[1::2], strict=True):
     difference = np.abs(probabilities[first] - probabilities[second]).max()
     print(f"{first} | {second}: differ by {difference:.0e}, right: {accuracy[first]:.0%}")
+
+# %%
+# What to remember
+# ----------------
+# - Take the way that your code asks for: the net that results is the same.
+# - Behind a scaler, the clean set has to be scaled, too. ``X_val`` with ``transform_input`` and
+#   ``clean_mask`` see to that; with ``clean_set`` it is up to you.
+# - A number takes rows as they come. It is for rare classes, never for wrong labels.

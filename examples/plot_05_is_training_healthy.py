@@ -85,4 +85,12 @@ one_of_each = np.unique(y_clean, return_index=True)[1]
 ten_images = X_clean[one_of_each], y_clean[one_of_each]
 show("clean set fitted", clean_set=ten_images, max_epochs=60)
 show("ten clean images, fewer epochs", clean_set=ten_images)
+
+# %%
+# What to remember
+# ----------------
+# - Losses first: a clean loss that stays at guessing means steps that are too large, or labels that
+#   are coded in another way than those of the clean set.
+# - A clean loss near 0 means that the clean set has no more to say. Make it larger, or stop.
+# - ``fit`` warns of the plain cases by itself; the picture is for the others.
 plt.show()
