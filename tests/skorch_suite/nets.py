@@ -27,13 +27,15 @@ class TrustsAll(L2RWMixin):
         with self._trusting(X, y, kwargs):
             return super().fit(X, y, sample_weight, **kwargs)
 
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **kwargs: Any) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
         with self._trusting(X, y, kwargs):
-            return super().partial_fit(X, y, classes, **kwargs)
+            return super().partial_fit(X, y, classes, sample_weight, **kwargs)
 
     @contextmanager
     def _trusting(self, X: Any, y: Any, given: dict[str, Any]) -> Iterator[None]:
-        held = vars(self)
+        held: dict[str, Any] = self.__dict__
         if self._fit is not None or held.get("clean_set") is not None or "X_val" in given:
             yield
             return
