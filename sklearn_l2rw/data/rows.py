@@ -7,13 +7,14 @@ them, are those of ``torch.utils.data.DataLoader(shuffle=True)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import _safe_indexing
 from skorch.dataset import Dataset as SkorchDataset
 from torch import Tensor
 from torch.utils.data import (
@@ -130,6 +131,22 @@ def take_rows(X: Any, indices: NDArray[np.int64]) -> Any:
     if isinstance(X, Dataset):
         return Subset(X, indices.tolist())
     return map_leaves(lambda x: x[torch.as_tensor(indices) if torch.is_tensor(x) else indices], X)
+
+
+def params_of_rows(params: Mapping[str, Any], n: int, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Fit parameters for the rows that are trained on: those that have an entry for each of n.
+
+    What has one is scikit-learn's to say: arrays, data frames, tensors and lists of that length.
+    """
+
+    def chosen(value: Any) -> Any:
+        listed = isinstance(value, (list, tuple))
+        length = len(value) if listed else next(iter(getattr(value, "shape", ())), None)
+        if length != n or len(rows) == n:
+            return value
+        return take_rows(value, rows) if torch.is_tensor(value) else _safe_indexing(value, rows)
+
+    return {name: chosen(value) for name, value in params.items()}
 
 
 class _NumberedRows(Numbered):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
 
 from ..targets.labels import Labels
 from ..training.net import Net
@@ -26,9 +27,10 @@ class Labelled(Net):
         if getattr(self, "classes", None) is not None:
             return np.asarray(self.classes)
         if getattr(self, "targets_", None) is None:
-            raise AttributeError(
-                f"{type(self).__name__} has no classes_ before it is fitted; name them with "
-                "`classes`, or call `fit`."
+            raise NotFittedError(  # an AttributeError, too
+                f"{type(self).__name__} has no classes_ before it is fitted. Call `fit`; or, where "
+                "parameters were loaded into it, name all labels with `classes`, in the order of "
+                "the module's outputs."
             )
         classes: NDArray[Any] = self.targets_.classes
         return classes

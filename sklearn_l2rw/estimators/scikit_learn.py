@@ -101,7 +101,9 @@ class ScikitLearnAPI(Net):
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "module_" in vars(self)
+        """Whether there was a fit; skorch's own checks are content with `initialize`."""
+        made = all(f"{name}_" in vars(self) for name in self._modules or ["module"])
+        return made and "targets_" in vars(self)
 
     def _get_params_html(self, *args: Any, **kwargs: Any) -> Any:
         params: Any = super()._get_params_html(*args, **kwargs)

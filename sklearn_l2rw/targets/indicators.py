@@ -38,6 +38,7 @@ class Indicators(Targets):
         """Check that the clean set has the same labels; warn of those that no example has."""
         clean = _as_indicators(y_clean, "yv of the clean_set")
         if y is None:
+            self.n_outputs = self.n_outputs or clean.shape[1]
             return clean
         if clean.shape[1] != y.shape[1]:
             raise ValueError(
@@ -63,6 +64,7 @@ class Indicators(Targets):
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Check that the module returns one number for each label."""
         check_n_outputs(outputs[0], self.n_outputs)
+        self.n_outputs = outputs[0][0].numel()  # where a Dataset keeps targets to itself
 
 
 def _as_indicators(y: Any, name: str) -> NDArray[Any]:

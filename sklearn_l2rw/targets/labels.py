@@ -210,8 +210,12 @@ class Labels(Targets):
         return self.encoder.decode(codes)
 
     def placeholder(self, y: Any) -> Tensor:
-        """Code 0: labels are of no account."""
-        return torch.zeros(np.shape(y), dtype=torch.int64)
+        """Codes, for a loss outside of a fit; of labels that are no classes -1, which has none."""
+        labels = to_numpy(y)
+        known = np.isin(labels, self.classes) if hasattr(self, "encoder") else np.zeros(())
+        if not known.all():
+            return torch.full(labels.shape, -1)
+        return self.encode(y)
 
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Check that the module returns what the criterion expects for each class."""

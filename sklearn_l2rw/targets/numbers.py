@@ -79,6 +79,7 @@ class Numbers(Targets):
     def check_output(self, outputs: Sequence[Any], criterion: Any) -> None:
         """Check that the module returns one number for each target."""
         check_n_outputs(outputs[0], self.n_outputs)
+        self.n_outputs = outputs[0][0].numel()  # where a Dataset keeps targets to itself
 
 
 def _n_targets(y: NDArray[Any]) -> int:

@@ -133,7 +133,7 @@ def check_callbacks(net: Any) -> None:
 
 
 def _is_removed(net: Any, key: str) -> bool:
-    """Whether a parameter takes away one of skorch's own callbacks."""
-    return getattr(net, key) is None and key in {
-        f"callbacks__{n}" for n, _ in net._default_callbacks
-    }
+    """Whether a parameter takes away a callback, skorch's own or of the user's."""
+    all_of_them = [*net._default_callbacks, *(net.callbacks or ())]
+    named = [pair[0] for pair in all_of_them if isinstance(pair, tuple)]
+    return getattr(net, key) is None and key in {f"callbacks__{name}" for name in named}

@@ -28,7 +28,7 @@ from ..data.clean_set import (
 from ..data.examples import Examples, enter
 from ..data.features import check_features, check_names
 from ..data.likeness import warn_of_unlike
-from ..data.rows import take_rows
+from ..data.rows import params_of_rows, take_rows
 from ..data.sample_weight import Weight, check_sample_weight
 from ..targets.targets import Targets
 from .accelerated import Accelerated, check_accelerator, device_of
@@ -90,7 +90,8 @@ class Fitting(Averaging, Accelerated):
             True for the rows that are trusted: these are the clean set, and the others are
             trained on.
         **fit_params : dict
-            Passed on to the module's ``forward``, as in skorch.
+            Passed on to `train_split` and to the module's ``forward``, as in skorch. Of arrays and
+            lists with an entry for each row these get the entries of the rows to train on.
 
         Returns
         -------
@@ -119,7 +120,7 @@ class Fitting(Averaging, Accelerated):
         arguments = FitArguments(sample_weight, X_val, y_val, clean_mask)
         with self._fitting(keep=keep):
             examples = self._begin(X, y, arguments, keep=keep, reuse=False)
-            return super().fit(examples.X, examples.y, **fit_params)
+            return super().fit(examples.X, examples.y, **self._of_rows(fit_params))
 
     def partial_fit(
         self,
@@ -165,10 +166,17 @@ class Fitting(Averaging, Accelerated):
         keep = bool(self.initialized_)
         with self._fitting(keep=keep):
             examples = self._begin(X, y, arguments, keep=keep, reuse=keep, classes=classes)
-            return super().partial_fit(examples.X, examples.y, classes=classes, **fit_params)
+            of_rows = self._of_rows(fit_params)
+            return super().partial_fit(examples.X, examples.y, classes=classes, **of_rows)
+
+    def _of_rows(self, fit_params: dict[str, Any]) -> dict[str, Any]:
+        fit = self._needs_fit("fit")
+        return params_of_rows(fit_params, fit.n_rows, fit.rows)
 
     def check_data(self, X: Any, y: Any = None) -> None:
-        """Do nothing: data are checked when they come in."""
+        """Leave checks to the door, but of a net whose targets we know nothing of."""
+        if type(self.targets_) is Targets:
+            super().check_data(X, y)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: Any = None, **fit_params: Any) -> Any:
         """Loop of a fit; see :meth:`skorch.NeuralNet.fit_loop`."""
@@ -191,10 +199,10 @@ class Fitting(Averaging, Accelerated):
             with seeded(self.random_state, device_of(self), resume) as states:
                 for name in RECORDED:
                     self.__dict__.pop(name, None)
-                if not keep:
-                    self.__dict__.pop("clean_position_", None)
-                if keep:
-                    self.begin_average(keep=True)
+                if not keep:  # a net that makes its own modules may not tell that they are new
+                    for name in ("clean_position_", "_chooser", "integers_are_floats_"):
+                        self.__dict__.pop(name, None)
+                self.begin_average(keep=keep)
                 try:
                     yield
                     check_trained(self)
@@ -391,11 +399,6 @@ class Fitting(Averaging, Accelerated):
         """Make the optimizer; see :meth:`skorch.NeuralNet.initialize_optimizer`."""
         with making("optimizer", self.optimizer):
             return super().initialize_optimizer(*args, **kwargs)
-
-    def initialize_history(self) -> Any:
-        """Begin a new history: a failed fit gives the old one back."""
-        self.history_ = None
-        return super().initialize_history()
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()

@@ -158,7 +158,8 @@ class Iterating(Accelerated):
         if getattr(self, "targets_", None) is not None and self.targets_.reshapes:
             y_true = self.targets_.like_output(y_true, first)
         loss = super().get_loss(first, y_true, X=X, training=training)
-        return loss if training or loss.ndim == 0 else loss.mean()
+        validates = self._fit is not None and not training
+        return loss.mean() if validates and loss.ndim > 0 else loss
 
 
 def precision(module: nn.Module) -> torch.dtype | None:

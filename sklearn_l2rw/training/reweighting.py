@@ -57,15 +57,15 @@ class NetObjective(nn.Module):
         X, y, *weight = batch
         # a module may write into its input
         X = X.detach().clone() if isinstance(X, Tensor) else copied(X)
-        criterion = self.net.criterion_
-        reduction = getattr(criterion, "reduction", None)
-        if reduction is not None:  # one loss for each example
+        criteria = (self.held[name] for name in self.net._criteria)
+        reductions = [(c, c.reduction) for c in criteria if getattr(c, "reduction", None)]
+        for criterion, _ in reductions:  # one loss for each example
             criterion.reduction = "none"
         try:
             output = self.net.infer(X, **self.fit_params)
             losses = self.net.get_loss(output, y, X=X, training=True)
         finally:
-            if reduction is not None:
+            for criterion, reduction in reductions:
                 criterion.reduction = reduction
         if not isinstance(losses, Tensor) or losses.ndim != 1 or len(losses) != len(y):
             losses = per_example(losses, n_examples(X, y))
@@ -198,5 +198,8 @@ class Reweighting:
                     "come from gradients. Unfreeze at least one parameter."
                 )
             return parameters
-        chosen = select_parameters(self.objective.get_submodule("module"), self.meta_parameters)
-        return {f"module.{name}": p for name, p in chosen.items()}
+        if "module" in self.objective.held:
+            chosen = select_parameters(self.objective.get_submodule("module"), self.meta_parameters)
+            return {f"module.{name}": p for name, p in chosen.items()}
+        named = {name: self.objective.get_submodule(name) for name in self.objective.net._modules}
+        return select_parameters(nn.ModuleDict(named), self.meta_parameters)

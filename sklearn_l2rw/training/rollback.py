@@ -71,7 +71,8 @@ def rollback(net: NeuralNet, *, keep: bool) -> Iterator[None]:
     """
     attributes = dict(vars(net))
     states = _states(net) if keep else {}
-    n_epochs = len(net.history_ or [])
+    history = net.history_  # which a fit clears, and goes on writing in
+    rows = list(history) if isinstance(history, list) else []
     try:
         yield
     except BaseException as error:
@@ -82,6 +83,6 @@ def rollback(net: NeuralNet, *, keep: bool) -> Iterator[None]:
                 _restore(vars(net)[name + "_"], state)
             except Exception as failure:
                 error.add_note(f"The net's {name} could not be put back as it was: {failure}")
-        if net.history_ is not None:
-            del net.history_[n_epochs:]
+        if isinstance(history, list):
+            history[:] = rows
         raise

@@ -122,9 +122,10 @@ class Stepping(Averaging, Accelerated):
 
     def _link(self) -> Link:
         """From the gradient at the module's output to that at its logits, if it has some."""
-        if isinstance(self.criterion_, nn.NLLLoss) and isinstance(self, NeuralNetClassifier):
+        criterion = getattr(self, "criterion_", None)  # a net may name its own otherwise
+        if isinstance(criterion, nn.NLLLoss) and isinstance(self, NeuralNetClassifier):
             return before_softmax
-        return before_sigmoid if isinstance(self.criterion_, nn.BCELoss) else at_output
+        return before_sigmoid if isinstance(criterion, nn.BCELoss) else at_output
 
     def _clean_batches(self, fit: Fit) -> CleanBatches:
         """Take the clean set as rows, or as a data set whose targets are codes."""
@@ -157,7 +158,7 @@ class Stepping(Averaging, Accelerated):
         first = [output[0] if isinstance(output, tuple) else output for output in outputs]
         if self.targets_.n_outputs is not None:
             check_n_rows(first[0], len(y))
-        self.targets_.check_output(first, self.criterion_)
+        self.targets_.check_output(first, getattr(self, "criterion_", None))
         with torch.no_grad(), no_trace(objective), told_by_shapes(X):
             losses, _ = objective((X, y))
         check_clean_losses(losses)
@@ -230,10 +231,10 @@ class Stepping(Averaging, Accelerated):
 
     def _lr(self) -> float:
         """Learning rate of the step that was taken."""
-        groups = getattr(self, "optimizer_", None)
-        groups = getattr(groups, "param_groups", None) or [{}]  # an optimizer may be anything
-        lr = groups[0].get("lr", self.lr)
-        return float("nan") if lr is None else float(lr)
+        try:
+            return float(self.optimizer_.param_groups[0].get("lr", self.lr))
+        except (AttributeError, TypeError, IndexError):  # an optimizer may be anything
+            return float("nan")
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Close the log."""

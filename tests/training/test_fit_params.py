@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from sklearn.model_selection import GroupKFold
+from skorch.dataset import ValidSplit
 from torch import Tensor
 
 from sklearn_l2rw import L2RWClassifier, L2RWRegressor
@@ -73,3 +78,75 @@ def test_argument_that_forward_lacks_is_told_as_python_tells_it() -> None:
     with pytest.raises(TypeError, match="scale"):
         net.fit(X, Y_NOISY)
     assert not hasattr(net, "module_")
+
+
+# Arguments with an entry for each row
+
+
+class Told(MLP):
+    """Its forward takes groups, and has no use for them."""
+
+    def forward(self, X: Tensor, groups: Any = None) -> Tensor:
+        return super().forward(X)
+
+
+GROUPS = np.arange(len(X)) % 7
+MASK = np.arange(len(X)) % 4 == 0
+FORMS: dict[str, Any] = {
+    "array": GROUPS,
+    "list": GROUPS.tolist(),
+    "tensor": torch.as_tensor(GROUPS),
+    "series": pd.Series(GROUPS, index=GROUPS[::-1]),
+    "columns": GROUPS[:, None],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("how", ["number", "mask", "sample_weight"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_groups_are_those_of_the_rows_trained_on(method: str, how: str, form: str) -> None:
+    seen = []
+
+    def split(dataset: Any, y: Any = None, groups: Any = None) -> Any:
+        seen.append((np.asarray(dataset[:][0]), np.asarray(groups).reshape(-1)))
+        return dataset, None
+
+    counts = (~MASK).astype(float)
+    arguments: dict[str, Any] = {
+        "number": {},
+        "mask": {"clean_mask": MASK},
+        "sample_weight": {"sample_weight": counts},
+    }[how]
+    clean = {"number": 10, "mask": None, "sample_weight": SETTINGS["clean_set"]}[how]
+    net = make_net(Told, clean_set=clean, train_split=split)
+    getattr(net, method)(X, Y_NOISY, groups=FORMS[form], **arguments)
+    ((rows, groups),) = seen
+    left = [int(np.flatnonzero((row == X).all(1))[0]) for row in rows]
+    assert len(left) == (len(X) - 10 if how == "number" else (~MASK).sum())
+    np.testing.assert_array_equal(groups, GROUPS[left])
+
+
+def test_groups_make_the_folds_of_a_validation_split() -> None:
+    net = make_net(Told, clean_set=10, train_split=ValidSplit(GroupKFold(3)))
+    net.fit(X, Y_NOISY, groups=GROUPS)
+    held_back = np.isnan(net.example_weights_)
+    held_back[net.clean_indices_] = False
+    assert held_back.any()
+    assert not set(GROUPS[held_back]) & set(GROUPS[np.isfinite(net.example_weights_)])
+
+
+def test_other_arguments_are_passed_on_as_they_are() -> None:
+    seen: list[Any] = []
+
+    class Listening(MLP):
+        def forward(self, X: Tensor, table: Any = None, name: Any = None) -> Tensor:
+            seen.append((table, name))
+            return super().forward(X)
+
+    table, name = np.arange(9), "x" * len(X)
+    make_net(Listening, clean_set=10).fit(X, Y_NOISY, table=table, name=name)
+    assert all(pair[0] is table and pair[1] is name for pair in seen)
+    rows = GROUPS.copy()
+    seen.clear()
+    make_net(Listening).fit(X, Y_NOISY, table=rows, name=name)
+    assert all(pair[0] is rows for pair in seen)  # all rows are trained on

@@ -11,7 +11,9 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from skorch import NeuralNet
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNet, NeuralNetClassifier
+from skorch.utils import to_tensor
 from torch import nn
 
 from sklearn_l2rw import L2RWMixin
@@ -147,3 +149,69 @@ def test_parameters_and_representation() -> None:
     assert "at_most=3.0" in repr(net)
     assert "(12, 4)" in repr(net)
     assert len(repr(net)) < 500
+
+
+# Nets that name their modules and criteria otherwise
+
+
+class Named(nn.Module):
+    """The same net in one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(4, 3), nn.Linear(3, 1)
+
+    def forward(self, X: Any) -> Any:
+        return self.decoder(torch.tanh(self.encoder(X)))
+
+
+class Parts(PoissonNet):
+    """A net of an encoder and a decoder, with a criterion of another name."""
+
+    def initialize_module(self) -> Any:
+        whole = Named()
+        self.encoder_, self.decoder_ = whole.encoder, whole.decoder
+        return self
+
+    def initialize_criterion(self) -> Any:
+        self.counting_ = nn.PoissonNLLLoss()
+        return self
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        return self.decoder_(torch.tanh(self.encoder_(to_tensor(x, self.device))))
+
+    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.counting_(y_pred, y_true)
+
+
+@pytest.mark.parametrize("chosen", [None, "last", "decoder.*", ["encoder.weight"]], ids=str)
+def test_net_without_a_module_of_that_name(chosen: Any) -> None:
+    settings = {k: v for k, v in SETTINGS.items() if not k.startswith("module__")}
+    settings |= {"meta_parameters": chosen, "average": 0.5}
+    net = Parts(**settings).fit(X, Y)
+    expected = PoissonNet(Named, **settings).fit(X, Y)
+    np.testing.assert_allclose(net.predict(X), expected.predict(X), rtol=1e-5)
+    np.testing.assert_allclose(net.example_weights_, expected.example_weights_, rtol=1e-4)
+    check_is_fitted(net)
+    first = net.predict(X)
+    np.testing.assert_array_equal(net.fit(X, Y).predict(X), first)  # with modules made anew
+    net.partial_fit(X, Y)
+    np.testing.assert_allclose(net.predict(X), expected.partial_fit(X, Y).predict(X), rtol=1e-5)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net)).predict(X), net.predict(X))
+
+
+def test_net_of_parts_that_names_no_parameter() -> None:
+    settings = {k: v for k, v in SETTINGS.items() if not k.startswith("module__")}
+    with pytest.raises(ValueError, match=r"matches no parameter.*encoder\.weight"):
+        Parts(**settings, meta_parameters="x.*").fit(X, Y)
+
+
+def test_classes_of_skorchs_classifier() -> None:
+    """skorch learns them where it checks the data, which are checked elsewhere, too."""
+
+    class Net(L2RWMixin, NeuralNetClassifier):
+        pass
+
+    y = np.arange(N) % 2
+    net = Net(MLP, criterion=nn.CrossEntropyLoss, clean_set=10, max_epochs=1, verbose=0)
+    np.testing.assert_array_equal(net.fit(X, y).classes_, [0, 1])

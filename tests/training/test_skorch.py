@@ -16,11 +16,14 @@ from skorch.callbacks import (
     Checkpoint,
     EarlyStopping,
     EpochScoring,
+    InputShapeSetter,
     LoadInitState,
     TrainEndCheckpoint,
 )
 from skorch.dataset import ValidSplit, unpack_data
 from skorch.helper import SliceDataset, predefined_split
+from skorch.history import History
+from skorch.scoring import loss_scoring
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Subset, TensorDataset
@@ -31,6 +34,7 @@ from tests.small import (
     SETTINGS,
     X_CLEAN,
     Y_CLEAN,
+    Explode,
     Record,
     X,
     Y,
@@ -129,6 +133,71 @@ def test_validation_split_holds_rows_back() -> None:
     assert net.history[0, "train_batch_count"] == 2
     valid = [b["valid_batch_size"] for b in net.history[0, "batches"] if "valid_batch_size" in b]
     assert valid == [14]
+
+
+@pytest.mark.parametrize("n_inputs", [4, 3])
+def test_input_shape_setter(n_inputs: int) -> None:
+    setter = InputShapeSetter(param_name="n_inputs")
+    clean = (X_CLEAN[:, :n_inputs], Y_CLEAN)
+    net = make_net(callbacks=[setter], module__n_inputs=9, clean_set=clean)
+    assert net.fit(X[:, :n_inputs], Y).module_.inner.in_features == n_inputs
+
+
+def test_callback_is_taken_away_by_none() -> None:
+    record = Record()
+    net = make_net(callbacks=[("record", record)], callbacks__record=None).fit(X, Y)
+    assert record.batches == []
+    assert "record" not in dict(net.callbacks_)
+    with pytest.raises(ValueError, match="callbacks__other"):
+        make_net(callbacks=[("record", record)], callbacks__other=None).fit(X, Y)
+
+
+# History and loss
+
+
+class Own(History):
+    """A history of the user's."""
+
+
+def test_history_that_is_given_is_written_in() -> None:
+    history = Own()
+    net = make_net(history=history).fit(X, Y)
+    assert net.history is history
+    assert len(history) == 2
+    assert net.fit(X, Y).history is history
+    assert len(history) == 2
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_history_that_is_given_after_a_failed_fit(method: str) -> None:
+    history = Own()
+    explode = Explode()
+    net = make_net(history=history, callbacks=[explode]).fit(X, Y)
+    before = history.to_list()
+    net.set_params(max_epochs=3)
+    dict(net.callbacks_)["Explode"].step = 4
+    with pytest.raises(RuntimeError, match="as told"):
+        getattr(net, method)(X, Y)
+    assert net.history is history
+    assert history.to_list() == before
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_loss_scoring(reduction: str) -> None:
+    """A loss outside of a fit is on the labels that are given, in the shape that is asked for."""
+    labels = np.array(["a", "b"])
+    net = make_net(clean_set=(X_CLEAN, labels[Y_CLEAN])).fit(X, labels[Y])
+    net.set_params(criterion__reduction=reduction)
+    with torch.no_grad():
+        losses = PER_EXAMPLE(net.module_(torch.as_tensor(X)), torch.as_tensor(Y)).numpy()
+    expected = {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
+    np.testing.assert_allclose(loss_scoring(net, X, labels[Y]), expected, rtol=1e-5)
+
+
+def test_loss_of_labels_that_are_no_classes() -> None:
+    net = make_net().fit(X, Y)
+    with pytest.raises(IndexError):
+        loss_scoring(net, X, Y + 5)
 
 
 # Subclassing, other seams
