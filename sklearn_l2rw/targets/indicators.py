@@ -25,6 +25,11 @@ class Indicators(Targets):
         if y is None and in_dataset:
             self.n_outputs = None if before is None else before.n_outputs
             return None
+        if y is None:
+            raise ValueError(
+                f"Got y=None, but expected an indicator matrix: {self.owner} requires y to be "
+                "passed, but the target y is None."
+            )
         y = _as_indicators(y, "y")
         if before is not None and before.n_outputs not in (None, y.shape[1]):
             raise ValueError(
