@@ -66,7 +66,8 @@ class Indicators(Targets):
 
 def _as_indicators(y: Any, name: str) -> NDArray[Any]:
     if y is None or np.ndim(y) != 2 or not np.isin(y, (0, 1)).all():
-        got = "None" if y is None else f"{type_of_target(y)} of shape {np.shape(y)}"
+        with np.errstate(invalid="ignore"):  # it casts infinity
+            got = "None" if y is None else f"{type_of_target(y)} of shape {np.shape(y)}"
         raise ValueError(
             f"Got {name}={got}, but expected an indicator matrix of shape (n_samples, "
             "n_labels) of 0 and 1, such as sklearn.preprocessing.MultiLabelBinarizer makes. "
