@@ -87,7 +87,8 @@ class L2RWMultilabelClassifier(L2RWMixin, ClassifierMixin, NeuralNet):
 
     def _get_predict_nonlinearity(self) -> Any:
         if self.predict_nonlinearity == "auto":  # skorch's is for one logit
-            takes_logits = is_kind(self.criterion_, LOGITS_OF_LABELS)
+            criterion = getattr(self, "criterion_", self.criterion)  # asked for before any fit
+            takes_logits = is_kind(criterion, LOGITS_OF_LABELS)
             return torch.sigmoid if takes_logits else self._probabilities
         return super()._get_predict_nonlinearity()
 

@@ -25,6 +25,11 @@ class Indicators(Targets):
         if y is None and in_dataset:
             self.n_outputs = None if before is None else before.n_outputs
             return None
+        if y is None:
+            raise ValueError(
+                f"Got y=None, but expected an indicator matrix: {self.owner} requires y to be "
+                "passed, but the target y is None."
+            )
         y = _as_indicators(y, "y")
         if before is not None and before.n_outputs not in (None, y.shape[1]):
             raise ValueError(
@@ -69,7 +74,8 @@ class Indicators(Targets):
 
 def _as_indicators(y: Any, name: str) -> NDArray[Any]:
     if y is None or np.ndim(y) != 2 or not np.isin(y, (0, 1)).all():
-        got = "None" if y is None else f"{type_of_target(y)} of shape {np.shape(y)}"
+        with np.errstate(invalid="ignore"):  # it casts infinity
+            got = "None" if y is None else f"{type_of_target(y)} of shape {np.shape(y)}"
         raise ValueError(
             f"Got {name}={got}, but expected an indicator matrix of shape (n_samples, "
             "n_labels) of 0 and 1, such as sklearn.preprocessing.MultiLabelBinarizer makes. "
