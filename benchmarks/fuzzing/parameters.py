@@ -53,7 +53,7 @@ _criterion = st.sampled_from(
 )  # fmt: skip
 _optimizer = st.sampled_from(
     [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.LBFGS, torch.optim.Rprop,
-     torch.optim.SparseAdam, torch.optim.Optimizer, None, "sgd", int]
+     torch.optim.Optimizer, None, "sgd", int]
 )  # fmt: skip
 
 PARAMETERS: dict[str, Strategy] = {

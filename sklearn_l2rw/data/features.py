@@ -22,6 +22,12 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> None:
     if reset:
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)
+    n = None if reset else getattr(estimator, "n_features_in_", None)
+    if n is not None and hasattr(X, "shape") and len(X.shape) != 2:
+        raise ValueError(
+            f"Got X of shape {tuple(X.shape)}, but expected a table of {n} columns, as in the fit "
+            "before."
+        )
     if _is_table(X) and (reset or hasattr(estimator, "n_features_in_")):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
 

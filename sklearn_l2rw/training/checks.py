@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..meta_gradient.composed import as_float, check_number, check_parts
 from ..nested import leaves
 from .seeding import random_state_of
 
+_LARGEST = torch.finfo(torch.float32).max
 _NUMBERS = ("optimizer__momentum", "optimizer__weight_decay", "optimizer__dampening")
 
 
@@ -101,7 +101,7 @@ def _check_optimizer(net: Any) -> None:
     lr = net.lr.item() if isinstance(net.lr, Tensor) and net.lr.numel() == 1 else net.lr
     if lr is not None:  # for an optimizer that finds its own
         check_number(
-            "lr", net.lr, 0 <= as_float(lr) < math.inf, "a learning rate, finite and at least 0"
+            "lr", net.lr, 0 <= as_float(lr) <= _LARGEST, "a learning rate, finite and at least 0"
         )
     for name, value in vars(net).items():
         if name in _NUMBERS and isinstance(value, bool):
@@ -116,7 +116,7 @@ def _check_optimizer(net: Any) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, bool) or math.isfinite(as_float(value))
+    return isinstance(value, bool) or abs(as_float(value)) <= _LARGEST
 
 
 def _check_device(device: Any) -> None:
