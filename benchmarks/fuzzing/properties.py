@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import Callback
+from skorch.exceptions import DeviceWarning
 from torch import nn
 
 from .cases import Case, Given
@@ -134,6 +135,8 @@ def _no_warnings(case: Case) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for warning in seen:
+        if issubclass(warning.category, DeviceWarning):  # skorch's, of a device that is None
+            continue
         text = f"{warning.category.__name__}: {warning.message}"
         if not (issubclass(warning.category, UserWarning) and OURS.search(str(warning.message))):
             place = warning.filename.rpartition("site-packages/")[2]
@@ -151,6 +154,8 @@ def _check_fitted(net: Any, given: Given, case: Case) -> None:
     if weights is not None:
         _hold("no NaN after a fit", not bool(np.isinf(weights).any()), case, "weights")
     X = given.arguments["X"]
+    if not _Steps.taken:  # nothing is known of a module that was never called
+        return
     with _no_warnings(case):
         try:
             predicted = net.predict(X)

@@ -92,8 +92,9 @@ def _as_array(x: Any, *, tabular: bool = False) -> Any:
         if not _NO_NUMBER.search(str(error)):
             raise
         raise ValueError(
-            f"Got X with what is no number ({error}), but expected numbers, as many in each row. Encode "
-            "text and categories, for instance with sklearn.preprocessing.OneHotEncoder in a Pipeline."
+            f"Got X with what is no number ({error}), but expected numbers, as many in each row. "
+            "Encode text and categories, for instance with sklearn.preprocessing.OneHotEncoder in "
+            "a Pipeline."
         ) from error
     # skorch knows sparse matrices, but not sparse arrays
     return sparse.csr_matrix(array) if sparse.issparse(array) else for_torch(array)

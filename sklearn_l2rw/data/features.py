@@ -25,6 +25,12 @@ def check_features(estimator: Any, X: Any, *, reset: bool) -> None:
     known = getattr(estimator, "n_features_in_", None), hasattr(estimator, "feature_names_in_")
     if type(X) is np.ndarray and not reset and (*X.shape[1:], False) == known:
         return  # as in each call of a stream, for which scikit-learn's checks take long
+    n = None if reset else getattr(estimator, "n_features_in_", None)
+    if n is not None and hasattr(X, "shape") and len(X.shape) != 2:
+        raise ValueError(
+            f"Got X of shape {tuple(X.shape)}, but expected a table of {n} columns, as in the fit "
+            "before."
+        )
     if _is_table(X) and (reset or hasattr(estimator, "n_features_in_")):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
 

@@ -45,6 +45,8 @@ def check_kind(x: Any, name: str) -> None:
 def _check_tensor(x: Tensor, name: str) -> None:
     if x.ndim == 0:
         raise ValueError(f"Got {name} without a dimension, but expected a tensor of rows.")
+    if x.ndim == 2 and not x.shape[1]:
+        raise ValueError(f"Got {name} of shape {tuple(x.shape)}, but expected a column at least.")
     if x.is_complex():
         raise ValueError(_complex(name, x.dtype))
     if x.layout is not torch.strided or x.device.type == "meta":

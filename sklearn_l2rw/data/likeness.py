@@ -45,6 +45,7 @@ def difference(
         Share of the values of x, at least, that are of the kind of the clean ones, in (0, 1].
 
     """
+    x, clean = x.astype(np.float64), clean.astype(np.float64)  # sums of halves overflow
     if min(len(x), len(clean)) < _ENOUGH or not (np.abs(x) < _LARGEST).all():
         return None
     varies = np.ptp(x, axis=0) > 0

@@ -215,7 +215,8 @@ class Chooser:
             self._report(plan, reasons, trial)
             self._plans[now] = plan
         plan.verified |= trial.signatures
-        if trial.telling and WAYS[plan.way].tried and not trial.low_precision:
+        # The first that was right: a fit after this one begins as this one did, to the bit.
+        if trial.telling and WAYS[plan.way].tried and not trial.low_precision and not failed:
             MEMORY.remember(self._key(trial.given, now), plan)
         if not trial.telling:
             plan.due = min(plan.due, 2 * plan.calls + 1)

@@ -42,9 +42,9 @@ def check_labels(y: Any, name: str, *, warn: bool = True) -> NDArray[Any]:
             "a 1d array. Multilabel and multioutput targets are not supported. "
             "L2RWMultilabelClassifier takes indicator matrices."
         )
+    _check_kind(labels, name)
     if labels.ndim == 2 or labels.dtype.kind not in _KINDS:
         labels = np.asarray(column_or_1d(labels, warn=warn))
-    _check_kind(labels, name)
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name=name)
     return labels
@@ -62,7 +62,7 @@ def _check_kind(labels: NDArray[Any], name: str) -> None:
         if labels.dtype.kind == "O":
             np.unique(labels)
     except TypeError:
-        kinds = sorted({type(label).__name__ for label in labels})
+        kinds = sorted({type(label).__name__ for label in labels.flat})
         raise TypeError(
             f"Got {name} with labels of type {' and '.join(kinds)}, which cannot be sorted, but "
             "expected labels of one kind. Make text of them: [str(label) for label in y]."

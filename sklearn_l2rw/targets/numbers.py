@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from torch import Tensor
 
+from ..data.arrays import to_numpy
 from ..data.likeness import difference
 from .checks import agreed_number, check_n_outputs
 from .targets import Targets
@@ -103,7 +104,7 @@ def _as_numbers(y: Any, name: str) -> NDArray[Any]:
 def as_columns(y: Any) -> Tensor:
     """Targets as floats of shape (n, n_targets); those of one example as (n_targets,)."""
     if not isinstance(y, Tensor):
-        array = np.array(y)  # a copy: torch warns of arrays that cannot be written to
+        array = np.array(to_numpy(y))  # a copy: torch warns of arrays that cannot be written to
         y = array.astype(np.float64) if array.dtype.kind == "O" else array
     targets = torch.as_tensor(y)
     if not targets.is_floating_point():

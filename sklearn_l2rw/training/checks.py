@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -14,10 +13,14 @@ from ..meta_gradient.composed import as_float, check_number, check_parts
 from ..nested import leaves
 from .seeding import random_state_of
 
+_LARGEST = torch.finfo(torch.float32).max
+_NUMBERS = ("optimizer__momentum", "optimizer__weight_decay", "optimizer__dampening")
+
 
 def check_parameters(net: Any) -> None:
     """Check values of the constructor's parameters."""
     net.check_training_readiness()  # skorch's, before a word on what trimming has taken away
+    _check_skorchs(net)
     if not isinstance(net.record_weights, bool) and net.record_weights != "epochs":
         raise ValueError(
             f"Got record_weights={net.record_weights!r}, but expected True, False, or 'epochs'."
@@ -39,10 +42,17 @@ def check_parameters(net: Any) -> None:
         "a positive number, or None for an update that is not bounded",
     )
     check_parts(net.clean_loss_weight, net.scale_slopes)
-    for name in ("warm_up", "max_epochs"):
-        value = getattr(net, name)
-        is_count = isinstance(value, Integral) and as_float(value) >= 0
-        check_number(name, value, is_count, "a number of epochs, an int of at least 0")
+    _check_epochs("warm_up", net.warm_up)
+    if net.average is not None:
+        check_number(
+            "average", net.average, 0 < as_float(net.average) < 1,
+            "a share of the steps between 0 and 1, or None for the parameters of the last step",
+        )  # fmt: skip
+
+
+def _check_skorchs(net: Any) -> None:
+    """Check values of skorch's parameters, of which it refuses some late and others not at all."""
+    _check_epochs("max_epochs", net.max_epochs)
     for name in ("batch_size", "iterator_train__batch_size", "iterator_valid__batch_size"):
         _check_batch_size(name, vars(net).get(name))
     _check_optimizer(net)
@@ -56,13 +66,18 @@ def check_parameters(net: Any) -> None:
         raise TypeError(
             f"Got callbacks={callbacks!r}, but expected a list of callbacks, None, or 'disable'."
         )
+    if net.train_split is not None and not callable(net.train_split):
+        raise TypeError(
+            f"Got train_split={net.train_split!r}, but expected what splits, such as "
+            "skorch.dataset.ValidSplit(5), or None to train on all rows."
+        )
     random_state_of(net.random_state)
     _check_device(net.device)
-    if net.average is not None:
-        check_number(
-            "average", net.average, 0 < as_float(net.average) < 1,
-            "a share of the steps between 0 and 1, or None for the parameters of the last step",
-        )  # fmt: skip
+
+
+def _check_epochs(name: str, value: Any) -> None:
+    is_count = isinstance(value, Integral) and as_float(value) >= 0
+    check_number(name, value, is_count, "a number of epochs, an int of at least 0")
 
 
 def _check_positive(name: str, value: Any, kind: Any, expected: str) -> None:
@@ -87,9 +102,11 @@ def _check_optimizer(net: Any) -> None:
     lr = net.lr.item() if isinstance(net.lr, Tensor) and net.lr.numel() == 1 else net.lr
     if lr is not None:  # for an optimizer that finds its own
         check_number(
-            "lr", net.lr, 0 <= as_float(lr) < math.inf, "a learning rate, finite and at least 0"
+            "lr", net.lr, 0 <= as_float(lr) <= _LARGEST, "a learning rate, finite and at least 0"
         )
     for name, value in vars(net).items():
+        if name in _NUMBERS and isinstance(value, bool):
+            raise TypeError(f"Got {name}={value}, but expected a number.")
         if name.startswith("optimizer__"):
             wrong = [x for x in leaves(value) if isinstance(x, Real) and not _is_finite(x)]
             if wrong:
@@ -100,7 +117,7 @@ def _check_optimizer(net: Any) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, bool) or math.isfinite(as_float(value))
+    return isinstance(value, bool) or abs(as_float(value)) <= _LARGEST
 
 
 def _check_device(device: Any) -> None:

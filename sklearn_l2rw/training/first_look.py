@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,8 @@ def told_by_shapes(X: Any) -> Iterator[None]:
     """Say of an error of torch's in the block which inputs the module, or its loss, was given."""
     try:
         yield
-    except _OF_TORCH as error:
-        if type(error) not in _OF_TORCH:
+    except (*_OF_TORCH, ValueError) as error:
+        if type(error) not in _OF_TORCH and not _is_raised_in_torch(error):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
@@ -36,6 +38,12 @@ def told_by_shapes(X: Any) -> Iterator[None]:
             f"{error}. Expected a module that takes such rows: look at the size of its first layer "
             "(in_features, in_channels, num_embeddings), or at how X is made."
         ) from error
+
+
+def _is_raised_in_torch(error: Exception) -> bool:
+    """Whether an error of values is one of torch's layers and losses, not one of ours or users'."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return type(error) is ValueError and "torch/nn/" in Path(frame.filename).as_posix()
 
 
 def _described(X: Any) -> str:
