@@ -43,8 +43,8 @@ docs-check: docs ## what the pages say: code, figures, links, and that each is w
 docs-look: docs ## the site in a browser (Debian's chromium): pictures, widths, the search
 	.venv/bin/python -m docs.machinery.look docs/_build/html
 
-real: .venv/installed ## timm, transformers, peft and accelerate into the environment, for tests/real
-	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[real]'
+real: .venv/installed ## timm, transformers, peft, accelerate, Dask and Ray into the environment, for tests of these
+	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[real,cluster]'
 
 lint: .venv/installed ## formatting, rules and types
 	.venv/bin/ruff format --check

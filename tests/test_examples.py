@@ -220,3 +220,18 @@ def test_a_loop_of_your_own() -> None:
     assert accuracy["reweighted"] > accuracy["plain"]
     weights, missed = names["counted"].numpy(), names["missed"].numpy()
     assert weights[missed].mean() < 0.5 * weights[~missed].mean()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of Dask and Ray, which change with versions
+@pytest.mark.parametrize(("backend", "package"), [("dask", "distributed"), ("ray", "ray")])
+def test_search_on_workers(backend: str, package: str) -> None:
+    """Two workers find what one process finds."""
+    pytest.importorskip(package)
+    names = runpy.run_path(str(EXAMPLES / "search_on_workers.py"))
+    alone, found = names["main"](backend)
+    key = "mean_test_score"
+    assert found.best_score_ > 0.7
+    np.testing.assert_array_equal(found.cv_results_[key], alone.cv_results_[key])
+    for name, value in alone.best_estimator_.module_.state_dict().items():
+        assert (found.best_estimator_.module_.state_dict()[name] == value).all()

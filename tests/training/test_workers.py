@@ -118,10 +118,3 @@ def test_workers_that_die_are_an_error_and_a_rerun_works(tmp_path: Path) -> None
     assert not given.initialized_
     grid.fit(X, Y_NOISY)  # the file is there: none dies
     check_same(grid.best_estimator_, search(None).best_estimator_)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="kills")
-def test_a_fit_that_kills_each_dask_worker_is_an_error() -> None:
-    distributed = pytest.importorskip("distributed")
-    with dask(1, 1), pytest.raises(distributed.KilledWorker):
-        search(2, callbacks=[Dies(os.getpid())])
