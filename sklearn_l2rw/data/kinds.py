@@ -12,9 +12,10 @@ from torch import Tensor
 def refuse_masked(x: Any, name: str) -> None:
     """Refuse an array some of which is masked: masks would be lost without a word."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        n_masked = int(np.ma.getmaskarray(x).sum())
         raise ValueError(
-            f"Got {name} with {np.ma.count_masked(x)} masked entries, but expected an array that "
-            f"counts as a whole. Drop these rows, or fill them: {name}.filled(...)."
+            f"Got {name} with {n_masked} masked entries, but expected an array that counts "
+            f"as a whole. Drop these rows, or fill them: {name}.filled(...)."
         )
 
 

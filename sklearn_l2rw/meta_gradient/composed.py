@@ -56,7 +56,7 @@ def as_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # an int of hundreds of digits
-        return math.inf if value > 0 else -math.inf
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 def check_number(name: str, value: Any, holds: bool, expected: str) -> None:
