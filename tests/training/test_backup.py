@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping, EpochTimer
 
 from sklearn_l2rw import BackupAndRestore, L2RWClassifier
 from sklearn_l2rw.training import backup as backups
 from sklearn_l2rw.training.backup_file import BackupFile
-from tests.killed import Kill, KilledError, assert_same, generators, outcome, scramble
+from tests.killed import Kill, KilledError, Plan, assert_same, generators, outcome, scramble
 from tests.small import X_CLEAN, Y_CLEAN, X, Y, make_net
 
 
@@ -24,6 +24,7 @@ def backed_up(
     directory: Path, *more: Any, freq: Any = 1, keep: bool = False, **settings: Any
 ) -> Any:
     callback = BackupAndRestore(directory, save_freq=freq, delete_checkpoint=not keep)
+    more = more or (Kill(None, []),)
     settings = {"max_epochs": 3, "module__dropout": 0.2, "average": 0.5, **settings}
     return make_net(callbacks=[*more, callback], **settings)
 
@@ -34,16 +35,14 @@ def killed(directory: Path, at: int = 20, **settings: Any) -> None:
     assert (directory / "fit.backup").exists()
 
 
-class Stop(Callback):
-    """Presses Ctrl-C in a step."""
+def kill_of(net: Any) -> Any:
+    return dict(net.callbacks_)["Kill"]
 
-    def __init__(self, step: int) -> None:
-        self.step = step
 
-    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        n = sum(len(batches) for batches in net.history[:, "batches"])
-        if n == self.step:
-            raise KeyboardInterrupt
+class Stop(Kill):
+    """Presses Ctrl-C at a certain call of a callback."""
+
+    error = KeyboardInterrupt
 
 
 def test_steps_are_not_done_again(tmp_path: Path) -> None:
@@ -214,11 +213,11 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_the_backup(tmp_path: Path) -> None:
-    whole = outcome(backed_up(tmp_path).fit(X, Y), X)
-    stopped = backed_up(tmp_path, Stop(5)).fit(X, Y)
+    whole = outcome(backed_up(tmp_path, Stop(None, [])).fit(X, Y), X)
+    stopped = backed_up(tmp_path, Stop(19, [])).fit(X, Y)
     assert len(stopped.history) == 2
     assert (tmp_path / "fit.backup").exists()
-    assert_same(outcome(backed_up(tmp_path).fit(X, Y), X), whole)
+    assert_same(outcome(backed_up(tmp_path, Stop(None, [])).fit(X, Y), X), whole)
     assert not tmp_path.exists()
 
 
@@ -248,20 +247,22 @@ def test_files_of_others_are_left(tmp_path: Path) -> None:
 def test_a_later_chunk_of_a_stream(tmp_path: Path) -> None:
     def stream(kill: int | None) -> Any:
         net = backed_up(tmp_path, Kill(None, [])).partial_fit(X[:20], Y[:20])
+        kill_of(net).plan = None  # which cannot be pickled
         kept = pickle.dumps(net)
-        net.set_params(callbacks__Kill__at=kill)
-        dict(net.callbacks_)["Kill"].calls.clear()
+        kill_of(net).plan = Plan(kill, [])
         if kill is None:
             return net.partial_fit(X[20:], Y[20:])
         with pytest.raises(KilledError):
             net.partial_fit(X[20:], Y[20:])
-        return pickle.loads(kept).partial_fit(X[20:], Y[20:])
+        net = pickle.loads(kept)
+        kill_of(net).plan = Plan(None, [])
+        return net.partial_fit(X[20:], Y[20:])
 
     assert_same(outcome(stream(20), X), outcome(stream(None), X))
 
 
 def test_one_that_is_cloned_and_pickled(tmp_path: Path) -> None:
-    net = clone(backed_up(tmp_path))
+    net = clone(backed_up(tmp_path, EpochTimer()))
     pickle.loads(pickle.dumps(net.fit(X, Y))).fit(X, Y)
     assert isinstance(net, L2RWClassifier)
     assert "_backup" not in vars(net)
