@@ -27,7 +27,7 @@ def description(net: Any, fit: Fit, n_before: int) -> dict[str, Any]:
     for name, value in sorted(net.get_params(deep=False).items()):
         is_data = name == "clean_set" and not isinstance(value, (int, float))
         if not (is_data or name in FREE or name.startswith("callbacks__")):
-            about[name] = _described(value)
+            about[name] = described(value)
     about |= dict(_of_callbacks(net))
     examples, clean = fit.examples, fit.clean
     classes = getattr(net.targets_, "classes", None)
@@ -55,10 +55,10 @@ def _of_callbacks(net: Any) -> Iterator[tuple[str, Any]]:
         params |= net.get_params_for(f"callbacks__{name}")
         yield f"callbacks__{name}", kind.__qualname__
         for key, value in sorted(params.items()):
-            yield f"callbacks__{name}__{key}", _described(value)
+            yield f"callbacks__{name}__{key}", described(value)
 
 
-def _described(value: Any, depth: int = 0) -> Any:
+def described(value: Any, depth: int = 0) -> Any:
     """What tells a parameter from others, and is the same in another process."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -69,12 +69,12 @@ def _described(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (np.ndarray, Tensor)):
         return tuple(value.shape), checksum(value)
     if isinstance(value, Mapping):
-        return {str(key): _described(part, depth + 1) for key, part in value.items()}
+        return {str(key): described(part, depth + 1) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_described(part, depth + 1) for part in value]
+        return [described(part, depth + 1) for part in value]
     name = getattr(value, "__qualname__", None) or type(value).__qualname__
     held = {} if isinstance(value, (nn.Module, type)) else getattr(value, "__dict__", {})
-    return [name, _described(held, depth + 1)] if held else name
+    return [name, described(held, depth + 1)] if held else name
 
 
 def _recognised(inputs: Any, n: int, columns: Any) -> int:

@@ -86,14 +86,14 @@ def _module_state(module: nn.Module) -> dict[str, Any]:
     """What training may change: tensors, and which of them learn."""
     return {
         "state_dict": module.state_dict(),
-        "buffers": {name: b for name, b in module.named_buffers() if not is_lazy(b)},
+        "buffers": {name: b for name, b in _buffers(module).items() if not is_lazy(b)},
         "learns": {name: p.requires_grad for name, p in module.named_parameters()},
         "shapes": _shapes(module),
     }
 
 
 def _set_module_state(module: nn.Module, state: Mapping[str, Any]) -> None:
-    buffers, parameters = dict(module.named_buffers()), dict(module.named_parameters())
+    buffers, parameters = _buffers(module), dict(module.named_parameters())
     for name, tensor in state["buffers"].items():
         now = buffers.get(name)
         if now is not None and not is_lazy(now) and now.shape == tensor.shape:
@@ -105,6 +105,10 @@ def _set_module_state(module: nn.Module, state: Mapping[str, Any]) -> None:
     for name, learns in state["learns"].items():
         if parameters[name].requires_grad != learns:  # what is lazy cannot be told
             parameters[name].requires_grad_(learns)
+
+
+def _buffers(module: nn.Module) -> dict[str, torch.Tensor]:
+    return dict(module.named_buffers(remove_duplicate=False))
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -27,9 +27,11 @@ class Averaging(Callback):
         self.mean = AveragedModel(net.module_, multi_avg_fn=get_ema_multi_avg_fn(0.9))
         self.schedule: Any = None
 
-    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        if len(net.history) == 2 and self.schedule is None:
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        if len(net.history) == 2:
             self.schedule = SWALR(net.optimizer_, 0.05)
+
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
         if self.schedule is not None:
             self.schedule.step()
         self.mean.update_parameters(net.module_)
@@ -74,17 +76,21 @@ class Keeping(MLP):
         self.log: list[float] = []
         self.hidden = torch.zeros(())
         self.register_buffer("cache", None, persistent=False)
-        self.register_buffer("seen", None)
+        self.register_buffer("seen", torch.zeros(1))
 
-    def forward(self, X: Tensor) -> Tensor:
-        if not (self.training and torch.is_grad_enabled()):
-            return super().forward(X)
+    def advance(self) -> None:
         self.log.append(self.generator.random())
         self.hidden = self.hidden + 0.01
-        if self.cache is None or len(self.cache) < len(X) + len(self.log) // 9:
-            self.cache = torch.ones(len(X) + len(self.log) // 9)
-            self.seen = torch.zeros(len(self.log))
-        return super().forward(X * self.log[-1] + self.hidden + 0.01 * len(self.log))
+        self.cache = self.seen = torch.full((len(self.log),), 0.1)
+
+    def forward(self, X: Tensor) -> Tensor:
+        shift = 0.0 if self.cache is None else self.cache.sum()
+        return super().forward(X * sum(self.log) + self.hidden + shift)
+
+
+class Advancing(Callback):
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+        net.module_.advance()
 
 
 class Counting(torch.optim.SGD):
@@ -153,7 +159,7 @@ def lambdas() -> list[Any]:
 
 
 OWN = {
-    "keeping": case(module=Keeping),
+    "keeping": case(module=Keeping, callbacks=lambda: [Advancing()]),
     "annealing": case(callbacks=lambda: [Annealing()]),
     "averaging": case(callbacks=lambda: [Averaging()]),
     "cyclic": case(callbacks=cyclic, optimizer__momentum=0.9),
