@@ -30,7 +30,7 @@ _INTERNAL = (
 FREE = ("max_epochs", "device", "verbose", "warm_start", "callbacks")  # may differ on resuming
 FITTED = (*RECORDED, "clean_position_", "integers_are_floats_", "meta_gradient_", "_chooser")
 _LEFT = {  # of a net; what is put back otherwise, or free
-    "clean_set_", "clean_sample_weight_", "clean_indices_", "_average", *FREE, *FITTED,
+    "clean_set_", "clean_sample_weight_", "clean_indices_", "_history_", "_average", *FREE, *FITTED,
 }  # fmt: skip
 
 

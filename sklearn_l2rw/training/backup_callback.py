@@ -31,16 +31,18 @@ class BackupAndRestore(Callback):
     ------
     ValueError
         By `fit`, before the first step: if the directory has a backup of another fit (other
-        parameters, data, classes, architecture), one of another version of the package, or none
-        that is whole. One that was cut short gives way to the one before, with a warning.
+        parameters, callbacks, data, classes, architecture), one of another version of the package,
+        or none that is whole. One that was cut short gives way to the one before, with a warning.
 
     Notes
     -----
-    Backed up are parameters, buffers and plain numbers of modules and criteria, optimizers,
+    Backed up are parameters and buffers of modules and criteria, optimizers,
     averages, history, callbacks, weights of rows, the place among the clean batches, and the
-    generators of torch, NumPy and Python, and those given as parameters, that the fit draws from.
-    Not kept is what only the user's objects know: generators that a Dataset holds, those of
-    ``persistent_workers``, and what of a callback cannot be pickled.
+    generators of torch, NumPy and Python that the fit draws from, global ones and those that
+    parameters and Datasets hold; and of modules, optimizers and subclasses attributes that are
+    numbers, arrays, tensors, or lists of such. Not kept is what else the user's objects know: other
+    state of a Dataset or an iterator, that of ``persistent_workers``, and what of a callback cannot
+    be pickled. Code is not looked at.
 
     Name and parameters are those of ``keras.callbacks.BackupAndRestore``.
 

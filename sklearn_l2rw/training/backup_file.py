@@ -39,7 +39,7 @@ class BackupFile:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             with new.open("wb") as file:
-                digested = _Digested(file, self.version)
+                digested: Any = _Digested(file, self.version)
                 torch.save(state, digested)
                 digested.close()
             if last.exists():

@@ -96,7 +96,9 @@ def _set_module_state(module: nn.Module, state: Mapping[str, Any]) -> None:
     buffers, parameters = _buffers(module), dict(module.named_parameters())
     for name, tensor in state["buffers"].items():
         now = buffers.get(name)
-        if now is not None and not is_lazy(now) and now.shape == tensor.shape:
+        if now is not None and is_lazy(now):
+            continue  # made by load_state_dict
+        if now is not None and now.shape == tensor.shape:
             now.data.copy_(tensor)
         else:  # one that is made, or grows, in training
             path, _, key = name.rpartition(".")

@@ -12,7 +12,7 @@ import torch
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
-from torch.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import SWALR, AveragedModel
 from torch.utils.data import Dataset, WeightedRandomSampler
 
 from sklearn_l2rw import L2RWClassifier
@@ -20,11 +20,20 @@ from tests.small import MLP
 from tests.training.test_resuming import CASES, X, Y, case, hold
 
 
+def blend_by(share: float) -> Any:
+    """Make a function that no pickle takes, as torch's get_ema_multi_avg_fn does."""
+
+    def blend(means: Any, values: Any, n_averaged: Any) -> None:
+        torch._foreach_lerp_(means, values, share)
+
+    return blend
+
+
 class Averaging(Callback):
     """Begins late, with objects that cannot be pickled, or that refer to the optimizer."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        self.mean = AveragedModel(net.module_, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+        self.mean = AveragedModel(net.module_, multi_avg_fn=blend_by(0.1))
         self.schedule: Any = None
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
@@ -124,18 +133,19 @@ class Drawing(Dataset[Any]):
 
     def __init__(self) -> None:
         self.numpy, self.old = np.random.default_rng(0), np.random.RandomState(0)
-        self.parts = [random.Random(0), torch.Generator()]
+        self.parts = [random.Random(0)]
+        self.torch = {"generator": torch.Generator()}
 
     def __len__(self) -> int:
         return len(X)
 
     def __getitem__(self, i: int) -> Any:
         noise = self.numpy.normal(size=4) + self.old.normal() + self.parts[0].random()
-        return (X[i] + 0.1 * noise + torch.rand(1, generator=self.parts[1]).numpy()), Y[i]
+        return (X[i] + 0.1 * noise + torch.rand(1, generator=self.torch["generator"]).numpy()), Y[i]
 
 
 def sampled(net: Any) -> Any:
-    sampler = WeightedRandomSampler(np.arange(1.0, 31), 24, generator=torch.Generator())
+    sampler = WeightedRandomSampler(np.arange(1.0, 31).tolist(), 24, generator=torch.Generator())
     return net.set_params(iterator_train__sampler=sampler, iterator_train__shuffle=False).fit(X, Y)
 
 
