@@ -18,7 +18,7 @@ from .inspection.weights_display import ExampleWeightsDisplay
 from .meta_gradient.backward import ReweightedStep, reweighted_backward
 from .meta_gradient.slopes import chosen_meta_gradient, example_slopes
 from .meta_gradient.weights import example_weights
-from .training.backup import BackupAndRestore
+from .training.backup_callback import BackupAndRestore
 
 __all__ = [
     "ALGORITHM_1",

@@ -17,16 +17,28 @@ class KilledError(BaseException):
     """In the place of a signal that nothing survives."""
 
 
-class Kill(Callback):
-    """Kills a fit at a certain call of a callback."""
+class Plan:
+    """When to kill: it is no part of a fit, and cannot be backed up."""
 
     def __init__(self, at: int | None, calls: list[None]) -> None:
         self.at, self.calls = at, calls
 
+    def __reduce__(self) -> Any:
+        raise TypeError("Got a plan to pickle, but expected it to be left out.")
+
+
+class Kill(Callback):
+    """Kills a fit at a certain call of a callback."""
+
+    error: type[BaseException] = KilledError
+
+    def __init__(self, at: int | None, calls: list[None]) -> None:
+        self.plan = Plan(at, calls)
+
     def _count(self, *args: Any, **kwargs: Any) -> None:
-        self.calls.append(None)
-        if len(self.calls) == self.at:
-            raise KilledError
+        self.plan.calls.append(None)
+        if len(self.plan.calls) == self.plan.at:
+            raise self.error
 
     on_train_begin = on_train_end = on_epoch_begin = on_epoch_end = _count
     on_batch_begin = on_batch_end = on_grad_computed = _count

@@ -6,8 +6,9 @@ import hashlib
 import io
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -29,26 +30,29 @@ class BackupFile:
     """
 
     def __init__(self, dirname: Any, version: str) -> None:
-        self.directory = Path(dirname)
+        self.directory = Path(dirname).expanduser().absolute()  # wherever a callback goes
         self.version = version
 
     def write(self, state: Any) -> None:
         """Write a backup; it takes the place of the last one once it is whole."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        line, content = f"{self.version}\n".encode(), buffer.getbuffer()
-        new = self.directory / _NEW
-        with new.open("wb") as file:
-            file.write(_digest(line, content))
-            file.write(line)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        last = self.directory / _NAME
-        if last.exists():
-            last.replace(self.directory / _BEFORE)
-        new.replace(last)
+        new, last = self.directory / _NEW, self.directory / _NAME
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with new.open("wb") as file:
+                digested: Any = _Digested(file, self.version)
+                torch.save(state, digested)
+                digested.close()
+            if last.exists():
+                last.replace(self.directory / _BEFORE)
+            new.replace(last)
+        except OSError as error:
+            with suppress(OSError):
+                new.unlink()  # which may fill the disk
+            error.add_note(
+                f"A backup could not be written to {str(self.directory)!r}. If there is one before "
+                "it, it is as it was: once there is room, the same fit goes on from there."
+            )
+            raise
 
     def read(self) -> Any:
         """Read the last backup that is whole; None where there is none.
@@ -102,15 +106,31 @@ class BackupFile:
             self.directory.rmdir()
 
 
+class _Digested:
+    """File that begins with a digest of what is written to it, and is whole once it is closed."""
+
+    def __init__(self, file: BinaryIO, version: str) -> None:
+        self.file = file
+        self.found = hashlib.sha256()
+        file.write(bytes(self.found.digest_size))
+        self.write(f"{version}\n".encode())
+
+    def write(self, content: Any) -> int:
+        self.found.update(content)
+        return self.file.write(content)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.seek(0)
+        self.file.write(self.found.digest())
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+
 def _content(path: Path) -> bytes | None:
     """What a file holds after its digest; None if that is not what was written."""
     with path.open("rb") as file:
         digest, content = file.read(hashlib.sha256().digest_size), file.read()
-    return content if _digest(content) == digest else None
-
-
-def _digest(*parts: Any) -> bytes:
-    found = hashlib.sha256()
-    for part in parts:
-        found.update(part)
-    return found.digest()
+    return content if hashlib.sha256(content).digest() == digest else None

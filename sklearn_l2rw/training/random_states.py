@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from .accelerated import device_of
 
 States = dict[str, Any]
+_KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+_NOT = (nn.Module, Tensor, type, ModuleType)  # that are looked into
+_DEPTH = 4  # of objects in objects that are looked into for generators
+_MOST = 100  # entries of a list that is looked into: longer ones are data
 
 
-def _of_user(net: Any) -> dict[str, torch.Generator]:
-    """Generators among a net's parameters, as of a DataLoader or of its sampler."""
-    held = dict(vars(net))
-    for name, value in vars(net).items():
-        held[f"{name}.generator"] = getattr(value, "__dict__", {}).get("generator")
-    return {name: value for name, value in held.items() if isinstance(value, torch.Generator)}
+def generators_of(**roots: Any) -> dict[str, Any]:
+    """Generators that objects of the user's hold, by name, as a Dataset or a sampler does."""
+    seen: set[int] = set()
+    return {name: g for key, root in roots.items() for name, g in _held(root, key, 0, seen)}
 
 
-def random_states(net: Any) -> States:
+def _held(value: Any, name: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(value) in seen or depth > _DEPTH or isinstance(value, _NOT):
+        return
+    seen.add(id(value))
+    if isinstance(value, _KINDS):
+        if value not in (np.random.mtrand._rand, torch.default_generator):
+            yield name, value
+        return
+    parts: Any = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    if isinstance(value, (list, tuple)):
+        parts = dict(enumerate(value[:_MOST]))
+    for key, part in [*parts.items()] if len(parts) <= _MOST else ():
+        yield from _held(part, f"{name}.{key}", depth + 1, seen)
+
+
+def random_states(net: Any, generators: Mapping[str, Any]) -> States:
     """States of the global generators, and of those that the user gave."""
     states: States = {
         "torch": torch.get_rng_state(),
@@ -32,12 +51,11 @@ def random_states(net: Any) -> States:
     device = device_of(net)
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
-    return states | {name: generator.get_state() for name, generator in _of_user(net).items()}
+    return states | {name: _state(generator) for name, generator in generators.items()}
 
 
-def set_random_states(net: Any, states: Mapping[str, Any]) -> None:
+def set_random_states(net: Any, generators: Mapping[str, Any], states: Mapping[str, Any]) -> None:
     """Put generators to where they stood."""
-    given = _of_user(net)
     for name, state in states.items():
         if name == "torch":
             torch.set_rng_state(state)
@@ -49,8 +67,25 @@ def set_random_states(net: Any, states: Mapping[str, Any]) -> None:
             device = device_of(net)
             if device.type == "cuda":
                 torch.cuda.set_rng_state(state, device)
-        elif name in given:
-            given[name].set_state(state)
+        elif name in generators:
+            _set_state(generators[name], state)
+
+
+def _state(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    return generator.get_state()
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
 
 
 def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
@@ -64,8 +99,14 @@ def only(states: Mapping[str, Any], names: Iterable[str]) -> States:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return isinstance(b, torch.Tensor) and torch.equal(a, b)
-    if isinstance(a, tuple) and isinstance(a[0], str):  # NumPy's
-        return isinstance(b, tuple) and a[2:] == b[2:] and bool((a[1] == b[1]).all())
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     return bool(a == b)

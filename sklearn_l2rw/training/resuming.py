@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .backup import Backup, callback_of
+from .backup import Backup
+from .backup_callback import callback_of
 from .fit import Fitting
-from .random_states import set_random_states
-from .snapshot import put_back, snapshot
 from .step import Stepping
 
 
@@ -47,10 +45,16 @@ class Resuming(Fitting, Stepping):
             return super().fit_loop(X, y, epochs, **fit_params)
         left = backup.epochs_left(self.max_epochs if epochs is None else epochs)
         try:
-            return super().fit_loop(X, y, left, **fit_params)
+            super().fit_loop(X, y, left, **fit_params)
         except KeyboardInterrupt:
             backup.keeps |= not backup.stopped
             raise
+        fit = self._needs_fit("fit_loop")
+        if backup.found is None:
+            backup.write(fit)
+        else:  # there was nothing left to do
+            backup.put_back(fit)
+        return self
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -60,70 +64,63 @@ class Resuming(Fitting, Stepping):
         if backup is None or not training:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
-        if backup.found is not None:
-            set_random_states(self, backup.found["epoch_start"])
         backup.begin_epoch()
-        rest = self._rest(iterator, backup) if backup.n_skipped else iterator
-        super().run_single_epoch(rest, training, prefix, step_fn, **fit_params)
+        batches = self._backed_up(iterator, backup)
+        super().run_single_epoch(batches, training, prefix, step_fn, **fit_params)
         self.history.record(f"{prefix}_batch_count", backup.n_batches)
 
-    def _rest(self, iterator: Any, backup: Backup) -> Iterator[Any]:
-        """Batches of an epoch after those that were trained on before the interruption."""
-        batches = iter(iterator)
-        for _ in range(backup.n_skipped):
-            next(batches)
-        self._put_back(backup)
-        if self._average is not None:
-            self._average.begin(self._averaged_modules())
-        yield from batches
+    def _backed_up(self, iterator: Any, backup: Backup) -> Iterator[Any]:
+        """Batches of an epoch after those that were trained on before the interruption.
 
-    def _put_back(self, backup: Backup) -> None:
-        """Put everything back, once and for all."""
-        fit, found = self._needs_fit("fit_loop"), backup.found
-        if found is not None:
-            put_back(self, fit, found["state"])
-            set_random_states(self, found["now"])
-            backup.n_batches, backup.n_steps = found["n_batches"], found["n_steps"]
-            backup.found = None
+        A backup is made when all has been done with a batch, and the next one is asked for.
+        """
+        fit, batches = self._needs_fit("fit_loop"), iter(iterator)
+        if backup.n_skipped:
+            for _ in range(backup.n_skipped):
+                next(batches)
+            backup.put_back(fit)
+            if self._average is not None:
+                self._average.begin(self._averaged_modules())
+        for batch in batches:
+            yield batch
+            backup.n_batches += 1
+            backup.n_steps += 1
+            if backup.is_due():
+                backup.write(fit)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call a callback method; what was found is put back before, a backup made after."""
+        """Call a callback method; before an epoch, put back what was found, or back up."""
         backup = self._backup
         if backup is None:
             super().notify(method_name, **cb_kwargs)
             return
-        if method_name in ("on_epoch_begin", "on_train_end") and backup.found is not None:
+        if method_name == "on_train_begin":
+            backup.begin_training()
+        elif method_name == "on_epoch_begin":
             self._before_epoch(backup)
         try:
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:  # at the end of an epoch it is how callbacks stop training
-            backup.stopped = method_name == "on_epoch_end"
+        except KeyboardInterrupt as error:
+            backup.stopped = method_name == "on_epoch_end" and _is_raised_by(error, method_name)
             raise
-        if method_name == "on_train_begin":
-            backup.check_shapes()
-            if backup.found is None:
-                self._back_up(backup)
-        elif method_name == "on_batch_end" and cb_kwargs.get("training"):
-            backup.n_batches += 1
-            backup.n_steps += 1
-            if backup.is_due():
-                self._back_up(backup)
-        elif method_name == "on_epoch_end":
+        if method_name == "on_epoch_end":
+            backup.n_epochs += 1
             backup.n_batches = 0
-            self._back_up(backup)
 
     def _before_epoch(self, backup: Backup) -> None:
-        """Put back what was found; of an unfinished epoch, as if it were to begin."""
-        found = backup.found or {}
-        if not backup.n_skipped:
-            self._put_back(backup)
-            return
-        state = dict(found["state"])
-        state["history"] = copy.deepcopy(state["history"])
-        del state["history"][-1]
-        put_back(self, self._needs_fit("fit_loop"), state)
-
-    def _back_up(self, backup: Backup) -> None:
         fit = self._needs_fit("fit_loop")
-        n_epochs = len(self.history) - backup.n_before - (backup.n_batches > 0)
-        backup.write(snapshot(self, fit), n_epochs)
+        backup.check_shapes()
+        if backup.found is None:
+            backup.write(fit)
+        elif backup.n_skipped:
+            backup.put_back_before_epoch(fit)
+        else:
+            backup.put_back(fit)
+
+
+def _is_raised_by(error: BaseException, name: str) -> bool:
+    """Whether a function of that name raised an error itself: so callbacks stop training."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_name == name

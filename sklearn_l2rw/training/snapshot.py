@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 from torch.nn.parameter import is_lazy
 
+from .attributes import FITTED, attribute_states, set_attribute_states
 from .averaging import Average
-from .callback_states import callback_states, set_callback_states
 from .fit_state import Fit
-from .recording import RECORDED
-
-_ATTRIBUTES = (*RECORDED, "clean_position_", "integers_are_floats_", "meta_gradient_", "_chooser")
-_PLAIN = (bool, int, float, complex, str, type(None))
 
 Snapshot = dict[str, Any]
 
 
-def snapshot(net: Any, fit: Fit) -> Snapshot:
+def snapshot(net: Any, fit: Fit, left: set[str], generators: Mapping[str, Any]) -> Snapshot:
     """State of a net in a fit. Tensors are the net's own, and copied when they are written."""
-    attributes = {name: vars(net)[name] for name in _ATTRIBUTES if name in vars(net)}
+    attributes = {name: vars(net)[name] for name in FITTED if name in vars(net)}
     if fit.reweighting is not None:
         attributes["clean_position_"] = fit.reweighting.clean_batches.position
     average = net._average
@@ -32,11 +29,11 @@ def snapshot(net: Any, fit: Fit) -> Snapshot:
         "average": None if average is None else (average.steps, average.mean, average.raw),
         "attributes": attributes,
         "fit": {name: getattr(fit, name) for name in ("record", "health", "log")},
-        "callbacks": callback_states(net),
+        "held": attribute_states(net, left, generators),
     }
 
 
-def put_back(net: Any, fit: Fit, state: Snapshot) -> None:
+def put_back(net: Any, fit: Fit, state: Snapshot, generators: Mapping[str, Any]) -> None:
     """Give a net and its fit a state; what it was trained on, and its components, are its own."""
     net.history_ = state["history"]
     for name, module in modules_of(net).items():
@@ -47,32 +44,31 @@ def put_back(net: Any, fit: Fit, state: Snapshot) -> None:
     if state["average"] is not None:
         net._average = Average(net.average)
         net._average.steps, net._average.mean, net._average.raw = state["average"]
-    for name in _ATTRIBUTES:
+    for name in FITTED:
         vars(net).pop(name, None)
     vars(net).update(state["attributes"])
     for name, value in state["fit"].items():
         setattr(fit, name, value)
-    set_callback_states(net, state["callbacks"])
+    set_attribute_states(net, state["held"], generators)
 
 
-def shapes(state: Snapshot) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tensors of the modules in a state."""
+def shapes(state: Snapshot) -> dict[str, tuple[int, ...] | None]:
+    """Shapes of the parameters of the modules in a state; None where they were not known yet."""
     return {
-        f"{name}.{key}": tuple(tensor.shape)
+        f"{name}.{key}": shape
         for name, module in state["modules"].items()
-        for key, tensor in module["state_dict"].items()
-        if isinstance(tensor, Tensor) and not is_lazy(tensor)
+        for key, shape in module["shapes"].items()
     }
 
 
 def shapes_of(net: Any) -> dict[str, tuple[int, ...] | None]:
-    """Shapes of the tensors of a net's modules; None where they are not known yet."""
-    return {
-        f"{name}.{key}": None if is_lazy(tensor) else tuple(tensor.shape)
-        for name, module in modules_of(net).items()
-        for key, tensor in module.state_dict().items()
-        if isinstance(tensor, Tensor)
-    }
+    """Shapes of the parameters of a net's modules."""
+    states = {name: {"shapes": _shapes(module)} for name, module in modules_of(net).items()}
+    return shapes({"modules": states})
+
+
+def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
+    return {n: None if is_lazy(p) else tuple(p.shape) for n, p in module.named_parameters()}
 
 
 def modules_of(net: Any) -> dict[str, nn.Module]:
@@ -87,29 +83,36 @@ def _optimizers(net: Any) -> dict[str, Any]:
 
 
 def _module_state(module: nn.Module) -> dict[str, Any]:
-    """What training may change: tensors, which of them learn, and numbers that modules keep."""
-    state = module.state_dict()
-    buffers = {name: b for name, b in module.named_buffers() if name not in state}
+    """What training may change: tensors, and which of them learn."""
     return {
-        "state_dict": state,
-        "buffers": buffers,
+        "state_dict": module.state_dict(),
+        "buffers": {name: b for name, b in _buffers(module).items() if not is_lazy(b)},
         "learns": {name: p.requires_grad for name, p in module.named_parameters()},
-        "plain": {name: _plain(part) for name, part in module.named_modules()},
+        "shapes": _shapes(module),
     }
 
 
-def _plain(module: nn.Module) -> dict[str, Any]:
-    return {key: value for key, value in vars(module).items() if isinstance(value, _PLAIN)}
-
-
 def _set_module_state(module: nn.Module, state: Mapping[str, Any]) -> None:
-    module.load_state_dict(state["state_dict"])
-    buffers, parameters = dict(module.named_buffers()), dict(module.named_parameters())
+    buffers, parameters = _buffers(module), dict(module.named_parameters())
     for name, tensor in state["buffers"].items():
-        buffers[name].data.copy_(tensor)
+        now = buffers.get(name)
+        if now is not None and is_lazy(now):
+            continue  # made by load_state_dict
+        if now is not None and now.shape == tensor.shape:
+            now.data.copy_(tensor)
+        else:  # one that is made, or grows, in training
+            path, _, key = name.rpartition(".")
+            module.get_submodule(path)._buffers[key] = tensor.to(_device(module))
+    module.load_state_dict(state["state_dict"])
     for name, learns in state["learns"].items():
         if parameters[name].requires_grad != learns:  # what is lazy cannot be told
             parameters[name].requires_grad_(learns)
-    parts = dict(module.named_modules())
-    for name, plain in state["plain"].items():
-        parts[name].__dict__.update(plain)
+
+
+def _buffers(module: nn.Module) -> dict[str, torch.Tensor]:
+    return dict(module.named_buffers(remove_duplicate=False))
+
+
+def _device(module: nn.Module) -> torch.device:
+    tensors = (*module.parameters(), *module.buffers())
+    return next((t.device for t in tensors), torch.device("cpu"))
