@@ -111,6 +111,7 @@ class Stepping(Averaging, Accelerated):
             self.__dict__.pop("_chooser", None)
         clean = self._clean_batches(fit) if replaced is None else replaced.clean_batches
         objective = NetObjective(self)
+        objective.fit_params = fit_params
         self._check_data(fit, objective, clean, fit_params)
         chooser = self.__dict__.get("_chooser")
         if chooser is None or chooser.meta_gradient != self.meta_gradient:
@@ -169,7 +170,7 @@ class Stepping(Averaging, Accelerated):
     ) -> None:
         """Check, before the first step, that the module can take all numbers and all batches."""
         for examples, name in ((fit.examples, "X"), (fit.clean, "X of the clean_set")):
-            check_range(examples.inputs, precision(self.module_), name)
+            check_range(examples.inputs, precision(objective), name)
         if fit.processes.size > 1 or 1 not in (fit.least_batch, clean.batch_size):
             return
         with no_trace(objective):
