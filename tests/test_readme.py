@@ -70,7 +70,7 @@ def test_the_code_runs(names: dict[str, Any], capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("name", TEXTS)
 def test_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\((?!http|#)([^)#\s]+)", TEXTS[name])
-    assert links or name == "CONTRIBUTING.md"
+    assert links or name in {"CONTRIBUTING.md", "benchmarks/README.md"}
     missing = [link for link in links if not ((ROOT / name).parent / link).exists()]
     assert missing == []
 
