@@ -61,7 +61,7 @@ copybutton_prompt_is_regexp = True
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "ignore_pattern": r"training_loop\.py",  # a script that is read, with no cells
+    "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",  # scripts that are read, with no cells
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,

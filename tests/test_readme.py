@@ -34,8 +34,6 @@ TEXTS = {
         "examples/README.md",
         "docs/your_net.md",
         "docs/several_processes.md",
-        "docs/pipelines.md",
-        "docs/saving.md",
     )
 }
 
@@ -77,12 +75,7 @@ def test_figures_are_those_of_the_results() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\((?!http|#)([^)#\s]+)", TEXTS[name])
-    assert links or name in (
-        "CONTRIBUTING.md",
-        "docs/pipelines.md",
-        "docs/saving.md",
-        "benchmarks/README.md",
-    )
+    assert links or name in {"CONTRIBUTING.md", "benchmarks/README.md"}
     missing = [link for link in links if not ((ROOT / name).parent / link).exists()]
     assert missing == []
 

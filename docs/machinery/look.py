@@ -32,6 +32,9 @@ MAIN = (
 SEARCHES = {"clean set": "guide/choosing_a_clean_set.html", "reweighted_backward": "api/"}
 PATIENCE = 60  # seconds for a browser to start, a page to load, a search to end
 _OVERFLOW = "document.scrollingElement.scrollWidth - window.innerWidth"
+_CUT = """[...document.querySelectorAll('.bd-article p')].filter(p =>
+    p.scrollWidth > p.clientWidth + 1 && getComputedStyle(p).overflowX === 'visible'
+    && !p.closest('.pst-scrollable-table-container')).map(p => p.textContent.slice(0, 60))"""
 _HEIGHT = "document.scrollingElement.scrollHeight"
 _FOUND = "[...document.querySelectorAll('#search-results a')].map(a => a.href)"
 
@@ -136,6 +139,7 @@ def look(browser: Browser, address: str, folder: Path) -> list[str]:
             browser.open(f"{address}/{page}", width)
             if (over := browser.ask(_OVERFLOW)) > 0:
                 wrong.append(f"{page} is {over} pixels too wide for a {name}")
+            wrong += [f"{page} cuts {text!r} off for a {name}" for text in browser.ask(_CUT)]
             if page.removesuffix(".html") in MAIN:
                 picture = f"{page.removesuffix('.html').replace('/', '-')}-{name}.png"
                 browser.picture(folder.parent / "pictures" / picture, width)
