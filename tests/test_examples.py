@@ -91,11 +91,12 @@ def test_noisy_labels_grid_search() -> None:
     accuracy, on_noisy = names["accuracy"], names["on_noisy"]
     assert min(accuracy, key=accuracy.__getitem__) == "plain, all rows"
     assert accuracy["L2RW, all rows"] > accuracy["trusted only"] + 0.02
+    assert max(accuracy, key=accuracy.__getitem__) == "fine-tuned"  # shown as it is
     assert max(on_noisy, key=on_noisy.__getitem__) == "plain, all rows"
     share = names["flipped"].sum() / (names["y_train"] == 1).sum()
     assert share == pytest.approx(0.6, abs=0.03)
     right, wrong = names["display"].means_[:2]  # of those that are labelled even
-    assert right > 1.5 * wrong
+    assert right > wrong
     search = names["searches"]["L2RW"]
     np.testing.assert_allclose(  # scaled by what the search was refitted on
         search.best_estimator_[-1].clean_set_[0],
@@ -157,7 +158,7 @@ def test_text() -> None:
     scores, of_rule = names["scores"], names["of_rule"]
     assert all(score > of_rule + 0.02 for score in scores["L2RW"])  # more than the rule alone
     assert scores["L2RW"][0] > scores["read texts alone"][0] + 0.05  # and than few texts alone
-    assert scores["read texts alone"][-1] > scores["L2RW"][-1] - 0.02  # many have no need of it
+    assert scores["read texts alone"][-1] > scores["L2RW"][-1]  # but many have no need of it
     assert len(names["read"]) == 4
     assert not set(names["test"]) & set(names["train"])
 
