@@ -114,12 +114,13 @@ ax.invert_yaxis()
 # Fine-tuning does best here. It has all hundred trusted images and the rate that is best on the
 # test; L2RW was chosen by forty images, which tell candidates apart by two or three points at best.
 #
-# What do the weights say? Of the rows that are labelled *even*, the wrong ones count for less.
+# What do the weights say? Of the rows that are labelled *even*, the wrong ones count for next to
+# nothing.
 display = ExampleWeightsDisplay.from_estimator(
     searches["L2RW"], y_all, class_names=["even", "odd"],
     flipped=np.concatenate([flipped, np.zeros(len(y_check), dtype=bool)]),
 )  # fmt: skip
-display.figure_.suptitle("Weights, by the label that was given")
+display.ax_.set_title("Weights, by the label that was given", loc="left", pad=44)
 
 # %%
 # What to remember

@@ -164,9 +164,8 @@ for row in train[ranking.indices[:3]]:
 # %%
 # What to remember
 # ----------------
-# - A rule and a few texts that were read make more than each of them alone, and weights more of them
-#   than fine-tuning does.
-# - With enough read texts, the others have nothing to add: 25 of each area alone do best. The simplest model on what was read is
-#   the first thing to try, and the rival to beat.
+# - A rule and a few texts that were read make more than each of them alone.
+# - With enough read texts, the others have nothing to add: 25 of each area do best alone. The
+#   simplest model on what was read is the first thing to try, and the rival to beat.
 # - Encode once, and weigh the head alone: that takes seconds, whatever the encoder is.
 plt.show()

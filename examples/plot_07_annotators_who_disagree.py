@@ -128,7 +128,7 @@ net = L2RWClassifier(clean_set=clean_set, max_epochs=8, random_state=0, verbose=
 net.fit(X[rows], votes[train].ravel())
 names = np.array(list(ERRORS))[who[train].ravel()]
 display = ExampleWeightsDisplay.from_predictions(net.example_weights_, names)
-display.figure_.suptitle("Weights of votes, by annotator")
+display.ax_.set_title("Weights of votes, by annotator", loc="left", pad=26)
 for name, mean in zip(display.names, display.means_, strict=True):
     print(f"{name}: mean weight {mean:.2f}, wrong in {ERRORS[name]:.0%} of the cases")
 

@@ -96,7 +96,7 @@ def test_noisy_labels_grid_search() -> None:
     share = names["flipped"].sum() / (names["y_train"] == 1).sum()
     assert share == pytest.approx(0.6, abs=0.03)
     right, wrong = names["display"].means_[:2]  # of those that are labelled even
-    assert right > wrong
+    assert right > 5 * wrong
     search = names["searches"]["L2RW"]
     np.testing.assert_allclose(  # scaled by what the search was refitted on
         search.best_estimator_[-1].clean_set_[0],
@@ -193,9 +193,11 @@ def test_stream() -> None:
 def test_cleaning_in_rounds() -> None:
     names = run(9)
     found = {name: sum(counts) for name, counts in names["found"].items()}
-    assert max(found, key=found.__getitem__) == "L2RW"
-    assert min(found, key=found.__getitem__) == "at random"
-    assert found["L2RW"] > 0.8 * 120
+    by_folds = max(count for name, count in found.items() if "out of fold" in name)
+    assert found["L2RW"] == pytest.approx(by_folds, abs=5)
+    assert min(found["L2RW"], by_folds) > 0.85 * 120
+    assert found["at random"] < 0.3 * 120
+    assert names["found"]["L2RW"][0] == 20
     left = np.sum(names["cleaned"]["L2RW"] != names["y_true"])
     assert left == np.sum(names["y_given"] != names["y_true"]) - found["L2RW"]
     accuracy = names["accuracy"]
