@@ -21,6 +21,8 @@ fold of the cross-validation, and never see a test row.
 # --------
 # Handwritten digits, which ship with scikit-learn: which are eights? Of these we keep 60, so that
 # they are rare. No label is wrong.
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from imblearn.over_sampling import SMOTE
@@ -52,9 +54,8 @@ EPOCHS = 20
 
 def pipeline(name: str, lr: float) -> Pipeline:
     """The pipeline of a remedy."""
-    if name == "L2RW":
-        own = {"clean_set": 20}
-    else:
+    own: dict[str, Any] = {"clean_set": 20}
+    if name != "L2RW":
         own = {"clean_set": 2, "warm_up": EPOCHS, "clean_loss_weight": 0}
     net = L2RWClassifier(
         lr=lr, max_epochs=EPOCHS, random_state=0, verbose=0,

@@ -56,9 +56,9 @@ def by_rule(text: str) -> str:
     return str(AREAS[np.argmax(hits)]) if any(hits) else "stats"
 
 
-texts, areas = zip(*((text, area) for area in AREAS for text in docstrings(area)), strict=True)
-order = np.random.RandomState(0).permutation(len(texts))
-texts, y_true = np.array(texts, dtype=object)[order], np.array(areas)[order]
+pairs = np.array([(text, area) for area in AREAS for text in docstrings(area)], dtype=object)
+texts, y_true = np.random.RandomState(0).permutation(pairs).T
+y_true = y_true.astype(str)
 y_rule = np.array([by_rule(text) for text in texts])
 for area in AREAS:
     of_area = y_true == area
@@ -116,7 +116,8 @@ def head(clean: NDArray[np.intp], lr: float, warm_up: int) -> L2RWClassifier:
         clean_set=(X[clean], y_true[clean]), warm_up=warm_up, max_grad_norm=None, max_epochs=20,
         random_state=0, verbose=0,
     )  # fmt: skip
-    return net.fit(X[train], y_rule[train])
+    net.fit(X[train], y_rule[train])
+    return net
 
 
 def score(model: LogisticRegression | L2RWClassifier) -> float:

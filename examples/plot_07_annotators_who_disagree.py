@@ -33,7 +33,8 @@ X, X_test, y_true, y_test = X[:2000], X[3500:], y_true[:2000], y_true[3500:]
 def labels_of(name: str) -> NDArray[np.int64]:
     """What an annotator would call each image."""
     shift = 1 if name == "Eve" else rng.randint(1, 10, len(y_true))
-    return np.where(rng.rand(len(y_true)) < ERRORS[name], (y_true + shift) % 10, y_true)
+    wrong = rng.rand(len(y_true)) < ERRORS[name]
+    return np.asarray(np.where(wrong, (y_true + shift) % 10, y_true))
 
 
 labels = np.stack([labels_of(name) for name in ERRORS], axis=1)
@@ -65,11 +66,11 @@ majority = (shares + 0.1 * rng.rand(*shares.shape)).argmax(axis=1)
 
 belief = shares
 for _ in range(20):
-    confused = np.full((len(ERRORS), 10, 10), 0.1)  # annotator, truth, vote
+    confused = np.full((len(ERRORS), 10, 10), 0.1)  # annotator, vote, truth
     for turn in range(3):
-        np.add.at(confused, (who[:, turn], slice(None), votes[:, turn]), belief)
-    confused = np.log(confused / confused.sum(axis=2, keepdims=True))
-    logs = np.log(belief.mean(axis=0)) + sum(confused[who[:, t], :, votes[:, t]] for t in range(3))
+        np.add.at(confused, (who[:, turn], votes[:, turn]), belief)
+    confused = np.log(confused / confused.sum(axis=1, keepdims=True))
+    logs = np.log(belief.mean(axis=0)) + confused[who, votes].sum(axis=1)
     belief = np.exp(logs - logs.max(axis=1, keepdims=True))
     belief /= belief.sum(axis=1, keepdims=True)
 weighed = belief.argmax(axis=1)
@@ -88,7 +89,7 @@ EPOCHS = 20
 
 def accuracy_of(rows: NDArray[np.int64], y: NDArray[np.int64], *, weigh: bool) -> float:
     """Share of test images that a net tells right which is trained on these labels."""
-    found = []
+    found: list[float] = []
     for lr in (0.5,) if weigh else (0.5, 1.0):
         net = L2RWClassifier(
             clean_set=clean_set, warm_up=0 if weigh else EPOCHS, max_epochs=EPOCHS, lr=lr,

@@ -193,7 +193,7 @@ def test_stream() -> None:
 def test_cleaning_in_rounds() -> None:
     names = run(9)
     found = {name: sum(counts) for name, counts in names["found"].items()}
-    by_folds = max(count for name, count in found.items() if "out of fold" in name)
+    by_folds = found["plain, out of fold"]
     assert found["L2RW"] == pytest.approx(by_folds, abs=5)
     assert min(found["L2RW"], by_folds) > 0.85 * 120
     assert found["at random"] < 0.3 * 120
@@ -201,7 +201,8 @@ def test_cleaning_in_rounds() -> None:
     left = np.sum(names["cleaned"]["L2RW"] != names["y_true"])
     assert left == np.sum(names["y_given"] != names["y_true"]) - found["L2RW"]
     accuracy = names["accuracy"]
-    assert accuracy["plain", "cleaned"] > accuracy["plain", "as they came"] + 0.02
+    assert accuracy["plain", "cleaned"] > accuracy["plain", "as they came"] + 0.01
+    assert max(accuracy, key=accuracy.__getitem__) == ("plain", "cleaned")
 
 
 @pytest.mark.slow
