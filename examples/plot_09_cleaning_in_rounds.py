@@ -13,6 +13,8 @@ and so on. How many of the wrong labels are found like that, and is it worth it?
 # --------
 # Digits, which ship with scikit-learn. The mistakes are made by us, and lean: a 3 becomes an 8, a 4
 # a 9, and so on, as those of people do. Fifty images, five a digit, are the clean set.
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +67,7 @@ def by_folds(y_now: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(1 - proba[np.arange(len(y_now)), y_now])
 
 
-suspicions = {
+suspicions: dict[str, Callable[[NDArray[np.int64]], NDArray[np.float64]]] = {
     "L2RW": by_l2rw,
     "plain, out of fold": by_folds,
     "at random": lambda y_now: rng.rand(len(y_now)),
