@@ -116,9 +116,9 @@ ax.invert_yaxis()
 
 # %%
 # Labels by Dawid and Skene do best, and plainly trained: they use the names, and leave little for
-# weights to do. On the majority's labels weights gain nothing here, as twenty epochs are too few for
-# plain training to learn the wrong labels by heart. It is later that they do: after thirty, it has
-# fallen back to 88%, and L2RW gone on to 92%.
+# weights to do. On the majority's labels weights gain nothing here, as twenty epochs are too few to
+# learn the wrong ones by heart. Later they do: after thirty, plain training has fallen back to 88%,
+# and L2RW gone on to 92%, each at the better of the two rates.
 #
 # Whom to trust?
 # --------------
