@@ -89,8 +89,8 @@ for name in names:
 # What wins?
 # ----------
 # Class weights, and SMOTE close behind. L2RW is the worst of the four: it finds no more of the rare
-# class than plain training does, and ranks the rows far worse. Few rows carry each of its steps, and
-# where labels are right there is nothing to distrust.
+# class than plain training does, and ranks the rows far worse. Few rows carry each of its steps,
+# and where labels are right there is nothing to distrust.
 fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), sharey=True, layout="constrained")
 for ax, metric in zip(axes, metrics, strict=True):
     for place, name in enumerate(names):
@@ -109,9 +109,11 @@ fig.suptitle("Which digits are eights? Scores of three folds")
 # --------------------
 # Fitted on all rows, the net's ``example_weights_`` tell how much each row counted; 1 is what it
 # would count in plain training. The rare class is lifted above the common one, though nobody said
-# which class is rare: what class weights do from a count, learned at a price. The twenty rows of the clean set have no weight, and are left out.
+# which class is rare: what class weights do from a count is learned here, at a price. The twenty
+# rows of the clean set have no weight, and are left out.
 fitted = pipeline("L2RW", 0.5).fit(X, y)
 display = ExampleWeightsDisplay.from_estimator(fitted, y, class_names=["common", "rare"])
+display.ax_.set_title("What the rows counted", loc="left", pad=26)
 print(f"mean weight: common {display.means_[0]:.1f}, rare {display.means_[1]:.1f}")
 
 # %%
