@@ -99,9 +99,10 @@ ax.legend(frameon=False, loc="upper right")
 ax.invert_yaxis()
 
 # %%
-# The supplier of the greatest mean value is the one to buy from. The order of the others is *not*
-# that of their values: a repetition of a good row was worth as much as the row when the sample was
-# trained on, and adds nothing later. Half wrong and new can be more than right and known.
+# The supplier of the greatest mean value is the one to buy from; the mean weight would have named
+# *repetitive*. The order of the others is *not* that of their values: a repetition of a good row
+# was worth as much as the row when the sample was trained on, and adds nothing later. Half wrong
+# and new can be more than right and known.
 #
 # What to remember
 # ----------------
