@@ -83,13 +83,14 @@ X = encoder.fit(texts[train]).transform(texts).toarray().astype(np.float32)
 # %%
 # With a model of Hugging Face, a function takes its place; all else stays as it is::
 #
+#     import torch
 #     from transformers import AutoModel, AutoTokenizer
 #
 #     tokenizer = AutoTokenizer.from_pretrained("sentence-transformers/all-MiniLM-L6-v2")
 #     model = AutoModel.from_pretrained("sentence-transformers/all-MiniLM-L6-v2").eval()
 #
 #     def encode(texts):
-#         batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+#         batch = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
 #         with torch.no_grad():
 #             states = model(**batch).last_hidden_state
 #         mask = batch["attention_mask"].unsqueeze(-1)
