@@ -111,18 +111,23 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.invert_yaxis()
 
 # %%
-# What do the weights say? Of the rows that are labelled *even*, the wrong ones count for less.
+# Fine-tuning does best here. It has all hundred trusted images and the rate that is best on the
+# test; L2RW was chosen by forty images, which tell candidates apart by two or three points at best.
+#
+# What do the weights say? Of the rows that are labelled *even*, the wrong ones count for next to
+# nothing.
 display = ExampleWeightsDisplay.from_estimator(
     searches["L2RW"], y_all, class_names=["even", "odd"],
     flipped=np.concatenate([flipped, np.zeros(len(y_check), dtype=bool)]),
 )  # fmt: skip
-display.figure_.suptitle("Weights, by the label that was given")
+display.ax_.set_title("Weights, by the label that was given", loc="left", pad=44)
 
 # %%
 # What to remember
 # ----------------
 # - Choose by right labels that were not trained on. Plain training agrees best with the noisy
 #   labels, and is worst on the test: a search that is scored on noisy labels would choose it.
-# - Try the trusted images alone, and fine-tuning, before you believe in anything else.
+# - Try the trusted images alone, and fine-tuning, before you believe in anything else: where the
+#   trusted images are many for the problem, one of the two may be all you need.
 # - In a pipeline, ``transform_input`` sees to it that the clean set is scaled as X is.
 plt.show()

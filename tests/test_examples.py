@@ -75,10 +75,9 @@ def test_imbalance() -> None:
         {name: scores[metric].mean() for name, scores in names["scores"].items()}
         for metric in ("balanced_accuracy", "average_precision")
     )
-    assert min(balanced, key=balanced.__getitem__) == "plain"
-    assert all(balanced[name] > balanced["plain"] + 0.1 for name in balanced if name != "plain")
-    spread = names["scores"]["class weights"]["balanced_accuracy"].std()
-    assert abs(balanced["L2RW"] - balanced["class weights"]) < spread
+    assert max(balanced, key=balanced.__getitem__) == "class weights"
+    assert balanced["SMOTE"] > balanced["plain"] + 0.02
+    assert balanced["L2RW"] < balanced["plain"] + 0.02  # shown as it is
     assert min(average, key=average.__getitem__) == "L2RW"
     common, rare = names["display"].means_
     assert rare > 3 * common
@@ -91,11 +90,12 @@ def test_noisy_labels_grid_search() -> None:
     accuracy, on_noisy = names["accuracy"], names["on_noisy"]
     assert min(accuracy, key=accuracy.__getitem__) == "plain, all rows"
     assert accuracy["L2RW, all rows"] > accuracy["trusted only"] + 0.02
+    assert max(accuracy, key=accuracy.__getitem__) == "fine-tuned"  # shown as it is
     assert max(on_noisy, key=on_noisy.__getitem__) == "plain, all rows"
     share = names["flipped"].sum() / (names["y_train"] == 1).sum()
     assert share == pytest.approx(0.6, abs=0.03)
     right, wrong = names["display"].means_[:2]  # of those that are labelled even
-    assert right > 1.5 * wrong
+    assert right > 5 * wrong
     search = names["searches"]["L2RW"]
     np.testing.assert_allclose(  # scaled by what the search was refitted on
         search.best_estimator_[-1].clean_set_[0],
@@ -157,7 +157,7 @@ def test_text() -> None:
     scores, of_rule = names["scores"], names["of_rule"]
     assert all(score > of_rule + 0.02 for score in scores["L2RW"])  # more than the rule alone
     assert scores["L2RW"][0] > scores["read texts alone"][0] + 0.05  # and than few texts alone
-    assert scores["read texts alone"][-1] > scores["L2RW"][-1] - 0.02  # many have no need of it
+    assert scores["read texts alone"][-1] > scores["L2RW"][-1]  # but many have no need of it
     assert len(names["read"]) == 4
     assert not set(names["test"]) & set(names["train"])
 
@@ -166,8 +166,9 @@ def test_text() -> None:
 def test_annotators_who_disagree() -> None:
     names = run(7)
     accuracy = names["accuracy"]
-    assert accuracy["majority, L2RW"] > accuracy["majority, plain"] + 0.02
-    assert accuracy["Dawid and Skene, plain"] > accuracy["majority, plain"] + 0.01
+    assert max(accuracy, key=accuracy.__getitem__) == "Dawid and Skene, plain"
+    assert min(accuracy, key=accuracy.__getitem__) == "agreed images only, plain"
+    assert accuracy["majority, L2RW"] == pytest.approx(accuracy["majority, plain"], abs=0.02)
     wrong = [(names[kind] != names["y_true"]).mean() for kind in ("weighed", "majority")]
     assert wrong[0] < 0.5 * wrong[1]
     errors = [names["ERRORS"][name] for name in names["display"].names]
@@ -192,13 +193,16 @@ def test_stream() -> None:
 def test_cleaning_in_rounds() -> None:
     names = run(9)
     found = {name: sum(counts) for name, counts in names["found"].items()}
-    assert max(found, key=found.__getitem__) == "L2RW"
-    assert min(found, key=found.__getitem__) == "at random"
-    assert found["L2RW"] > 0.8 * 120
+    by_folds = found["plain, out of fold"]
+    assert found["L2RW"] == pytest.approx(by_folds, abs=5)
+    assert min(found["L2RW"], by_folds) > 0.85 * 120
+    assert found["at random"] < 0.3 * 120
+    assert names["found"]["L2RW"][0] == 20
     left = np.sum(names["cleaned"]["L2RW"] != names["y_true"])
     assert left == np.sum(names["y_given"] != names["y_true"]) - found["L2RW"]
     accuracy = names["accuracy"]
-    assert accuracy["plain", "cleaned"] > accuracy["plain", "as they came"] + 0.02
+    assert accuracy["plain", "cleaned"] > accuracy["plain", "as they came"] + 0.01
+    assert max(accuracy, key=accuracy.__getitem__) == ("plain", "cleaned")
 
 
 @pytest.mark.slow
