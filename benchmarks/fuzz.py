@@ -94,7 +94,7 @@ def fuzz(n_cases: int, jobs: int, path: Path) -> Found:
         found["environment"] = environment("fuzz", "cpu")  # of the last block
         found["blocks"] += 1
         found["cases"] += sum(done["counts"].values())
-        counts = Counter(found["counts"])
+        counts: Counter[str] = Counter(found["counts"])
         counts.update(done["counts"])
         found["counts"] = dict(sorted(counts.items()))
         found["offenders"] += done["offenders"]

@@ -104,7 +104,7 @@ def module(kind: str, n_features: int, n_outputs: int) -> Any:
     if kind == "frozen":
         given.requires_grad_(False)
     if kind == "half frozen":
-        given[0].requires_grad_(False)  # type: ignore[operator]
+        next(given.children()).requires_grad_(False)
     if kind == "half precision":
         given.bfloat16()
     return given

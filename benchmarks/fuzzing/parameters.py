@@ -27,7 +27,9 @@ _count = (
     | _EDGES
     | _NO_NUMBERS
 )
-_flag = st.sampled_from([True, False, np.True_, 0, 1, 2, "yes", "epochs", None, [], 1.5])
+_flag: st.SearchStrategy[Any] = st.sampled_from(
+    [True, False, np.True_, 0, 1, 2, "yes", "epochs", None, [], 1.5]
+)
 # a fit of more takes time, and is none that could be refused
 _epochs = st.integers(-3, 3) | st.sampled_from(
     [0, 1.0, 1.5, float("nan"), float("inf"), -1e300, np.int64(2), np.float32(1), np.uint8(1), None,
