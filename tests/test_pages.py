@@ -112,7 +112,7 @@ def test_pipelines(names: dict[str, Any]) -> None:
     names["X"], names["X_clean"] = (part * scales + offsets for part in (X[rare], X_CLEAN))
     names["y"] = NAMES[Y[rare]]
     scaler = StandardScaler().fit(names["X"])
-    scaled, nested, by_hand = blocks_of("pipelines.md")
+    scaled, nested, by_hand = blocks_of("samplers.md")
     exec(scaled, names)
     exec(nested, names)
     clean_set = names["pipe"][-1][-1].clean_set_

@@ -91,7 +91,8 @@ def _as_array(x: Any, *, tabular: bool = False) -> Any:
     except (ValueError, TypeError, OverflowError) as error:
         if not _NO_NUMBER.search(str(error)):
             raise
-        raise ValueError(
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
             f"Got X with what is no number ({error}), but expected numbers, as many in each row. "
             "Encode text and categories, for instance with sklearn.preprocessing.OneHotEncoder in "
             "a Pipeline."

@@ -31,7 +31,8 @@ def check_kind(x: Any, name: str) -> None:
     if isinstance(dtype, np.dtype) and dtype.kind not in "biufOSU":
         raise TypeError(f"Got {name} of dtype {dtype}, but expected real numbers. {_advice(dtype)}")
     is_sequence = hasattr(x, "__len__") and hasattr(x, "__getitem__")
-    if isinstance(x, (type, str, bytes)) or not (is_sequence or hasattr(x, "shape")):
+    is_array = hasattr(x, "shape") or hasattr(x, "__array__")
+    if isinstance(x, (type, str, bytes)) or not (is_sequence or is_array):
         collect = ", for instance by its method collect()" if hasattr(x, "collect") else ""
         raise TypeError(
             f"Got {name} of type {type(x).__name__}, but expected rows: an array, a tensor, a "

@@ -9,6 +9,7 @@ import pickle
 import random
 from collections import deque
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,18 @@ _VALUES = (
     *_NUMBERS, complex, str, bytes, type(None), np.ndarray, np.generic,
     np.random.Generator, np.random.RandomState, random.Random, torch.Generator,
 )  # fmt: skip
-_INTERNAL = (
-    vars(nn.Module()).keys() - {"training"} | vars(torch.optim.SGD([torch.zeros(())])).keys()
-)
 FREE = ("max_epochs", "device", "verbose", "warm_start", "callbacks")  # may differ on resuming
 FITTED = (*RECORDED, "clean_position_", "integers_are_floats_", "meta_gradient_", "_chooser")
 _LEFT = {  # of a net; what is put back otherwise, or free
     "clean_set_", "clean_sample_weight_", "clean_indices_", "_history_", "_average", *FREE, *FITTED,
 }  # fmt: skip
+
+
+@cache
+def _internal() -> set[str]:
+    """Attributes of all modules and optimizers; an optimizer loads torch's compiler."""
+    of_optimizers = vars(torch.optim.SGD([torch.zeros(())])).keys()
+    return vars(nn.Module()).keys() - {"training"} | of_optimizers
 
 
 def names_left(net: Any) -> set[str]:
@@ -128,7 +133,7 @@ def _changing(owner: Any) -> dict[str, Any]:
     if hasattr(owner, "on_train_begin"):
         own = inspect.signature(type(owner)).parameters
         return {key: v for key, v in held if key not in own or isinstance(v, _NUMBERS)}
-    return {key: v for key, v in held if key not in _INTERNAL and _is_value(v)}
+    return {key: v for key, v in held if key not in _internal() and _is_value(v)}
 
 
 def _is_value(value: Any) -> bool:

@@ -99,6 +99,7 @@ class _Raises:
 def _spoil(monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> None:
     kind = ESTIMATORS["L2RWClassifier"][0]
     spoiled = type("Spoiled", (kind,), attributes)
+    monkeypatch.setitem(globals(), "Spoiled", spoiled)  # where pickle looks for it
     monkeypatch.setitem(cases_.ESTIMATORS, "L2RWClassifier", (spoiled, ("0, 1",)))
 
 

@@ -16,12 +16,17 @@ PASSED: list[str] = []
 
 # Where tests import them from; within skorch, the names are those of the classes that ours
 # inherit. What nets of any kind do is skorch.NeuralNet's, which tests patch, and stays.
-for module, names in {
+_REPLACED = {
     skorch: ("NeuralNetClassifier", "NeuralNetBinaryClassifier", "NeuralNetRegressor"),
     skorch.classifier: ("NeuralNetBinaryClassifier",),
-}.items():
-    for name in names:
-        setattr(module, name, vars(nets)[name])
+}
+
+
+def pytest_configure() -> None:
+    """Put our nets in the place of skorch's, where this is a plugin and no module to look at."""
+    for module, names in _REPLACED.items():
+        for name in names:
+            setattr(module, name, vars(nets)[name])
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
