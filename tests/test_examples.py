@@ -103,6 +103,7 @@ def test_noisy_labels_grid_search() -> None:
     )
 
 
+@pytest.mark.slow
 def test_four_ways_to_give_the_clean_set() -> None:
     names = run(3)
     found = list(names["probabilities"].values())

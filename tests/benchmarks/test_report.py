@@ -12,7 +12,10 @@ from benchmarks.reporting import figures
 from tests.benchmarks.made_up import made_up, small_results, write
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "noise-mnist" else pytest.param(n, marks=pytest.mark.slow) for n in EXPERIMENTS],
+)
 def test_each_experiment_has_a_page_and_figures(name: str, tmp_path: Path) -> None:
     write(tmp_path, name, made_up(name))
     pages = tmp_path / "pages"

@@ -27,6 +27,7 @@ def _few_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_the_problems_are_those_that_are_described() -> None:
     rates = {"noise": 0.4, "both": 0.3, "imbalance": 0.0}
     for name in stability.PROBLEMS:

@@ -24,6 +24,7 @@ from benchmarks.estimator_checks import (
 from sklearn_l2rw import L2RWMultilabelClassifier
 
 ours = [estimator for name, estimator in ESTIMATORS.items() if name != "skorch"]
+first, siblings = ours[:1], ours[1:]
 of_one_label = [e for e in ours if e is not ESTIMATORS["L2RWMultilabelClassifier"]]
 
 
@@ -32,8 +33,21 @@ of_one_label = [e for e in ours if e is not ESTIMATORS["L2RWMultilabelClassifier
 @pytest.mark.filterwarnings("ignore:Estimator.s parameters changed after set_params raised")
 # a check weighs classes by 1000 to 0.0001, and has no use for an estimator that then complains
 @pytest.mark.filterwarnings("ignore:The clean set is fitted:sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(ours, expected_failed_checks=expected_failures)  # type: ignore[untyped-decorator]
+@parametrize_with_checks(first, expected_failed_checks=expected_failures)  # type: ignore[untyped-decorator]
 def test_scikit_learn(estimator: Any, check: Any) -> None:
+    run(estimator, check)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Error occurred during set_params of param")
+@pytest.mark.filterwarnings("ignore:Estimator.s parameters changed after set_params raised")
+@pytest.mark.filterwarnings("ignore:The clean set is fitted:sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(siblings, expected_failed_checks=expected_failures)  # type: ignore[untyped-decorator]
+def test_scikit_learn_of_siblings(estimator: Any, check: Any) -> None:
+    run(estimator, check)
+
+
+def run(estimator: Any, check: Any) -> None:
     name = check.func.__name__
     compared = name in EQUIVALENCE and not isinstance(estimator, L2RWMultilabelClassifier)
     check(with_clean_examples(estimator) if compared else estimator)

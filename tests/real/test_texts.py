@@ -80,7 +80,7 @@ class Tokenized(Dataset[Any]):
         return {**{name: rows[i] for name, rows in self.inputs.items()}, "label": self.label[i]}
 
 
-@pytest.mark.parametrize("kind", ["pt", "np"])
+@pytest.mark.parametrize("kind", [pytest.param("pt", marks=pytest.mark.slow), "np"])
 def test_a_batch_encoding(kind: str) -> None:
     clean_set = encoding(CLEAN_TEXTS, kind), Y_CLEAN
     X = encoding(TEXTS, kind)
@@ -173,6 +173,7 @@ def test_adapters_that_are_merged_after_training() -> None:
     assert same_state(state_of(module), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora", [False, True])
 def test_gradient_checkpointing(lora: bool) -> None:
     module: Any = seeded_bert()

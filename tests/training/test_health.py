@@ -121,6 +121,7 @@ def test_quiet_in_one_long_epoch(seed: int) -> None:
     assert words == []
 
 
+@pytest.mark.slow
 def test_quiet_when_a_learned_net_goes_on() -> None:
     X, y = blobs(2000, 1.5)
     clean_set = blobs(40, 1.5, seed=1)
