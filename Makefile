@@ -58,6 +58,7 @@ format: .venv/installed ## reformat the code, and mend what can be mended automa
 build: .venv/installed ## source distribution and wheel, into dist/
 	rm -rf dist
 	.venv/bin/python -m build
+	.venv/bin/python -m twine check --strict dist/*
 
 bench-step: .venv-bench/installed ## time of a training step, beside other implementations
 	.venv-bench/bin/python -m benchmarks.bench_step
