@@ -71,7 +71,7 @@ bench-check: .venv/installed ## hold the committed results to what is claimed of
 	.venv/bin/python -m benchmarks.check
 
 clean: ## remove the environments and all that was built
-	rm -rf .venv .venv-min .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-min .venv-bench build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf docs/_build docs/api docs/gallery docs/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
