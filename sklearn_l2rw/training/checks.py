@@ -66,9 +66,10 @@ def _check_skorchs(net: Any) -> None:
         raise TypeError(
             f"Got callbacks={callbacks!r}, but expected a list of callbacks, None, or 'disable'."
         )
-    if net.train_split is not None and not callable(net.train_split):
+    split = net.train_split
+    if split is not None and split is not False and not callable(split):  # False is skorch's None
         raise TypeError(
-            f"Got train_split={net.train_split!r}, but expected what splits, such as "
+            f"Got train_split={split!r}, but expected what splits, such as "
             "skorch.dataset.ValidSplit(5), or None to train on all rows."
         )
     random_state_of(net.random_state)

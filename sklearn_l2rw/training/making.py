@@ -29,12 +29,13 @@ def making(name: str, component: Any) -> Iterator[None]:
 
 def check_made(net: Any) -> None:
     """Check that a module is one of torch's, and that a criterion can be called."""
-    module, criterion = net.module_, getattr(net, "criterion_", None)
-    if not isinstance(module, nn.Module):
+    # a subclass may give its module another name
+    if hasattr(net, "module_") and not isinstance(net.module_, nn.Module):
         raise TypeError(
-            f"Got module={net.module!r}, which makes a {type(module).__name__}, but expected a "
-            "torch.nn.Module, its class, or a function that makes one."
+            f"Got module={net.module!r}, which makes a {type(net.module_).__name__}, but expected "
+            "a torch.nn.Module, its class, or a function that makes one."
         )
+    criterion = getattr(net, "criterion_", None)
     if criterion is not None and not callable(criterion):
         raise TypeError(
             f"Got criterion={net.criterion!r}, which makes a {type(criterion).__name__}, but "

@@ -321,3 +321,24 @@ def test_modules_of_a_subclass_may_be_called_encoder() -> None:
     net = Net(MLP, clean_set=10, random_state=0, verbose=0).fit(X, Y)
     assert isinstance(net.encoder_, nn.Identity)
     assert set(net.predict(X)) <= set(Y)
+
+
+def test_no_split_may_be_false_as_in_skorch() -> None:
+    net = make_net(train_split=False).fit(X, Y)
+    assert "valid_loss" not in net.history[-1]
+    np.testing.assert_array_equal(net.predict_proba(X), make_net().fit(X, Y).predict_proba(X))
+    with pytest.raises(TypeError, match=r"Got train_split=0\.2, but expected what splits"):
+        make_net(train_split=0.2).fit(X, Y)
+
+
+def test_a_subclass_may_give_its_module_another_name() -> None:
+    class Renamed(L2RWClassifier):
+        mymodule_: Any
+
+        def initialize_module(self, *args: Any, **kwargs: Any) -> Any:
+            self.mymodule_ = MLP()
+            return self
+
+    net = Renamed(**SETTINGS).initialize()
+    net.check_is_fitted()
+    assert isinstance(net.mymodule_, MLP)
