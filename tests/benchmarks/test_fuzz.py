@@ -129,6 +129,21 @@ def test_traces_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         run(Case("L2RWClassifier"))
 
 
+def test_traces_in_a_frame_of_any_dtype_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = ESTIMATORS["L2RWClassifier"][0]
+
+    def writes(self: Any, X: Any, y: Any, **kwargs: Any) -> Any:
+        kind.fit(self, X, y, **kwargs)
+        X.iloc[0] = 5
+        return self
+
+    case = Case("L2RWClassifier", dtype="longdouble", container="frame")
+    assert run(case) == "fitted"
+    _spoil(monkeypatch, fit=writes)
+    with pytest.raises(Offender, match="what is given stays as it is"):
+        run(case)
+
+
 def test_chance_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     kind, drawn = ESTIMATORS["L2RWClassifier"][0], iter((0.1, 0.2))
 
