@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks import fuzz
 from benchmarks.fuzzing import cases as cases_
+from benchmarks.fuzzing import parameters
 from benchmarks.fuzzing.cases import ESTIMATORS, Case, cases
 from benchmarks.fuzzing.properties import Offender, run
 
@@ -72,6 +73,12 @@ def test_usual_cases_are_fitted(name: str, fitted: bool) -> None:
 def test_a_case_says_what_is_strange() -> None:
     case = Case("L2RWClassifier", dtype="object", parameters={"lr": 2})
     assert repr(case) == "estimator='L2RWClassifier', dtype='object', lr=2"
+
+
+def test_functions_that_choose_parameters_can_be_pickled() -> None:
+    case = Case("L2RWClassifier", parameters={"meta_parameters": parameters.all_of})
+    assert run(case) == "fitted"
+    assert "lambda" not in repr(parameters.PARAMETERS["meta_parameters"])
 
 
 def test_a_block_is_the_same_again() -> None:
