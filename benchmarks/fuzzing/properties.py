@@ -270,7 +270,8 @@ def _print_of(value: Any) -> Any:
     if hasattr(value, "toarray"):
         return type(value), _print_of(value.toarray())
     if hasattr(value, "iloc"):
-        return type(value), str(getattr(value, "dtypes", "")), value.to_json(default_handler=str)
+        cells = repr(value.to_numpy(dtype=object).tolist())  # of any dtype, which JSON is not
+        return type(value), str(value.dtypes), [repr(axis) for axis in value.axes], cells
     if hasattr(value, "__dict__") and not isinstance(value, type):
         return type(value), _print_of(dict(vars(value)))
     return repr(value)

@@ -73,7 +73,7 @@ def _check_skorchs(net: Any) -> None:
             "skorch.dataset.ValidSplit(5), or None to train on all rows."
         )
     random_state_of(net.random_state)
-    _check_device(net.device)
+    check_device(net.device)
 
 
 def _check_epochs(name: str, value: Any) -> None:
@@ -121,7 +121,8 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, bool) or abs(as_float(value)) <= _LARGEST
 
 
-def _check_device(device: Any) -> None:
+def check_device(device: Any) -> None:
+    """Check that torch can train on a device."""
     if device is None:
         return
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .accelerated import Accelerated, check_accelerator, device_of
 from .averaging import Averaging
+from .checks import check_device
 from .copying import copy_of
 from .fit_state import Fit
 from .making import check_made, making
@@ -41,6 +42,7 @@ class Components(Averaging, Accelerated):
         """Set parameters; see :meth:`skorch.NeuralNet.set_params`."""
         if not self.initialized_ or self._fit is not None:
             return super().set_params(**kwargs)
+        check_device(kwargs.get("device", self.device))  # else no later call could put it right
         for name in [name for name in kwargs if name.startswith(_LOADERS)]:
             setattr(self, name, kwargs.pop(name))  # skorch has nothing to make anew, and fails
         optimizer = kwargs.pop("optimizer", self.optimizer)

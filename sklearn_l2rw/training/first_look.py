@@ -25,7 +25,7 @@ _OF_TORCH = (
 
 
 @contextmanager
-def told_by_shapes(X: Any) -> Iterator[None]:
+def told_by_shapes(X: Any, name: str = "the clean set") -> Iterator[None]:
     """Say of an error of torch's in the block which inputs the module, or its loss, was given."""
     try:
         yield
@@ -34,7 +34,7 @@ def told_by_shapes(X: Any) -> Iterator[None]:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
-            f"The module, or its loss, failed on a batch of the clean set, X of {_described(X)}: "
+            f"The module, or its loss, failed on a batch of {name}, inputs of {_described(X)}: "
             f"{error}. Expected a module that takes such rows: look at the size of its first layer "
             "(in_features, in_channels, num_embeddings), or at how X is made."
         ) from error

@@ -60,6 +60,7 @@ class Stepping(Averaging, Accelerated):
         self._set_training(True)
         if fit.reweighting is None or not fit.reweighting.objective.is_of(self):
             fit.reweighting = self._reweighting(fit, fit_params)
+            self._check_items(fit, fit.reweighting, batch[0], fit_params)
         fit.reweighting.objective.fit_params = fit_params
         step = fit.reweighting.step(batch)
         self.meta_gradient_ = fit.reweighting.chooser.name
@@ -163,6 +164,17 @@ class Stepping(Averaging, Accelerated):
         with torch.no_grad(), no_trace(objective), told_by_shapes(X):
             losses, _ = objective((X, y))
         check_clean_losses(losses)
+        self._set_training(True)
+
+    def _check_items(self, fit: Fit, reweighting: Reweighting, X: Any, fit_params: Any) -> None:
+        """Check that the module takes a Dataset's items, which are not compared with earlier X."""
+        given = [(X, "X")] if fit.examples.in_dataset else []
+        if fit.clean.in_dataset:
+            given.append((reweighting.clean_batches.peek()[0], "the clean set"))
+        self._set_training(False)
+        for batch, name in given:
+            with torch.no_grad(), no_trace(reweighting.objective), told_by_shapes(batch, name):
+                self.infer(copied(batch), **fit_params)
         self._set_training(True)
 
     def _check_data(

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks import fuzz
 from benchmarks.fuzzing import cases as cases_
+from benchmarks.fuzzing import parameters
 from benchmarks.fuzzing.cases import ESTIMATORS, Case, cases
 from benchmarks.fuzzing.properties import Offender, run
 
@@ -74,6 +75,12 @@ def test_a_case_says_what_is_strange() -> None:
     assert repr(case) == "estimator='L2RWClassifier', dtype='object', lr=2"
 
 
+def test_functions_that_choose_parameters_can_be_pickled() -> None:
+    case = Case("L2RWClassifier", parameters={"meta_parameters": parameters.all_of})
+    assert run(case) == "fitted"
+    assert "lambda" not in repr(parameters.PARAMETERS["meta_parameters"])
+
+
 def test_a_block_is_the_same_again() -> None:
     first, second = fuzz.block(3, size=6), fuzz.block(3, size=6)
     assert first == second
@@ -127,6 +134,21 @@ def test_traces_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     _spoil(monkeypatch, fit=writes)
     with pytest.raises(Offender, match="what is given stays as it is"):
         run(Case("L2RWClassifier"))
+
+
+def test_traces_in_a_frame_of_any_dtype_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = ESTIMATORS["L2RWClassifier"][0]
+
+    def writes(self: Any, X: Any, y: Any, **kwargs: Any) -> Any:
+        kind.fit(self, X, y, **kwargs)
+        X.iloc[0] = 5
+        return self
+
+    case = Case("L2RWClassifier", dtype="longdouble", container="frame")
+    assert run(case) == "fitted"
+    _spoil(monkeypatch, fit=writes)
+    with pytest.raises(Offender, match="what is given stays as it is"):
+        run(case)
 
 
 def test_chance_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

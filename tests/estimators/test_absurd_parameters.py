@@ -105,6 +105,14 @@ def test_device(device: Any) -> None:
     assert_refused(("device=", "expected"), device=device)
 
 
+def test_device_of_a_fitted_net() -> None:
+    """Refused at once: the next set_params could not take it back."""
+    net = make_net().fit(X, Y)
+    with pytest.raises(ValueError, match=r"device='nowhere'.*expected 'cpu'"):
+        net.set_params(device="nowhere")
+    assert net.set_params(lr=0.1).device == "cpu"
+
+
 @pytest.mark.parametrize("callbacks", [3, "all", {"a": 1}])
 def test_callbacks(callbacks: Any) -> None:
     net = make_net().set_params(callbacks=callbacks)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from tests.estimators.test_bad_input import assert_refused
 from tests.small import MLP, X_CLEAN, Y_CLEAN, Record, X, Y, make_net, same_state, state_of
@@ -49,6 +50,24 @@ def test_words_beyond_the_last() -> None:
 def test_inputs_that_forward_has_no_names_for() -> None:
     words = ("unexpected keyword argument", "a module that takes such")
     assert_refused(words, X={"rows": X}, clean_set=({"rows": X_CLEAN}, Y_CLEAN))
+
+
+def test_inputs_that_forward_has_no_names_for_in_the_second_fit() -> None:
+    """What was found of the module in the first fit holds, but not that it takes other items."""
+
+    class Items(Dataset[Any]):
+        def __len__(self) -> int:
+            return len(X)
+
+        def __getitem__(self, i: int) -> Any:
+            return {"rows": X[i], "label": Y[i]}
+
+    net = make_net().fit(X, Y)
+    with pytest.raises(TypeError, match=r"batch of X, .*Expected a module that takes"):
+        net.partial_fit(Items())
+    net = make_net().fit(X, Y)
+    with pytest.raises(TypeError, match=r"batch of the clean set.*Expected a module that takes"):
+        net.set_params(clean_set=Items()).partial_fit(X, Y)
 
 
 def test_the_error_of_torch_is_the_cause() -> None:
