@@ -66,7 +66,7 @@ def block(number: int, size: int = SIZE) -> Found:
 def read(path: Path) -> Found:
     """What was found so far; nothing where there is no file."""
     if not path.exists():
-        return {"blocks": 0, "cases": 0, "counts": {}, "offenders": []}
+        return {"blocks": 0, "cases": 0, "commits": {}, "counts": {}, "offenders": []}
     found: Found = json.loads(path.read_text())
     return found
 
@@ -87,17 +87,24 @@ def _blocks(numbers: range, jobs: int) -> Iterator[Found]:
         yield from pool.map(block, numbers)
 
 
+def add(found: Found, done: Found) -> None:
+    """Count a block, and its cases by commit: a run that goes on may do so on another one."""
+    n_cases = sum(done["counts"].values())
+    found["blocks"] += 1
+    found["cases"] += n_cases
+    commit = found["environment"]["commit"]
+    found["commits"][commit] = found["commits"].get(commit, 0) + n_cases
+    counts = Counter(found["counts"]) + Counter(done["counts"])
+    found["counts"] = dict(sorted(counts.items()))
+    found["offenders"] += done["offenders"]
+
+
 def fuzz(n_cases: int, jobs: int, path: Path) -> Found:
     """Go on from what the file has until so many cases were run."""
     found = read(path)
     for done in _blocks(range(found["blocks"], -(-n_cases // SIZE)), jobs):
         found["environment"] = environment("fuzz", "cpu")  # of the last block
-        found["blocks"] += 1
-        found["cases"] += sum(done["counts"].values())
-        counts: Counter[str] = Counter(found["counts"])
-        counts.update(done["counts"])
-        found["counts"] = dict(sorted(counts.items()))
-        found["offenders"] += done["offenders"]
+        add(found, done)
         write(path, found)
         print(f"{found['cases']:,} cases, {len(found['offenders'])} offenders", flush=True)
     return found

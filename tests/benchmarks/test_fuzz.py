@@ -51,7 +51,7 @@ def test_committed_results_have_no_offender() -> None:
     found = json.loads(fuzz.RESULTS.read_text())
     assert found["offenders"] == []
     assert found["cases"] == fuzz.SIZE * found["blocks"] > 0
-    assert sum(found["counts"].values()) == found["cases"]
+    assert sum(found["counts"].values()) == sum(found["commits"].values()) == found["cases"]
 
 
 def test_a_fit_is_the_same_after_another_one() -> None:
@@ -93,6 +93,16 @@ def test_a_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     fuzz.write(path, {"blocks": 2, "cases": 200, "counts": counts, "offenders": []})
     assert fuzz.main(["--cases", "200", "--output", str(path)]) == 0
     assert "200 cases, 0 offenders" in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_names_both_commits() -> None:
+    done = {"counts": {"L2RWClassifier: fitted": 3}, "offenders": []}
+    found = fuzz.read(Path("no such file"))
+    for commit in "aba":
+        found["environment"] = {"commit": commit}
+        fuzz.add(found, done)
+    assert found["commits"] == {"a": 6, "b": 3}
+    assert (found["blocks"], found["cases"]) == (3, 9)
 
 
 class _Raises:
