@@ -94,7 +94,7 @@ def add(found: Found, done: Found) -> None:
     found["cases"] += n_cases
     commit = found["environment"]["commit"]
     found["commits"][commit] = found["commits"].get(commit, 0) + n_cases
-    counts = Counter(found["counts"]) + Counter(done["counts"])
+    counts: Counter[str] = Counter(found["counts"]) + Counter(done["counts"])
     found["counts"] = dict(sorted(counts.items()))
     found["offenders"] += done["offenders"]
 
