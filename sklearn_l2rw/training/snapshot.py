@@ -24,7 +24,7 @@ def snapshot(net: Any, fit: Fit, left: set[str], generators: Mapping[str, Any]) 
     average = net._average
     return {
         "history": net.history_,
-        "modules": {name: _module_state(m) for name, m in modules_of(net).items()},
+        "modules": {name: _module_state(m) for name, m in net._averaged_modules().items()},
         "optimizers": {name: o.state_dict() for name, o in _optimizers(net).items()},
         "average": None if average is None else (average.steps, average.mean, average.raw),
         "attributes": attributes,
@@ -36,7 +36,7 @@ def snapshot(net: Any, fit: Fit, left: set[str], generators: Mapping[str, Any]) 
 def put_back(net: Any, fit: Fit, state: Snapshot, generators: Mapping[str, Any]) -> None:
     """Give a net and its fit a state; what it was trained on, and its components, are its own."""
     net.history_ = state["history"]
-    for name, module in modules_of(net).items():
+    for name, module in net._averaged_modules().items():
         _set_module_state(module, state["modules"][name])
     for name, optimizer in _optimizers(net).items():
         optimizer.load_state_dict(state["optimizers"][name])
@@ -63,18 +63,12 @@ def shapes(state: Snapshot) -> dict[str, tuple[int, ...] | None]:
 
 def shapes_of(net: Any) -> dict[str, tuple[int, ...] | None]:
     """Shapes of the parameters of a net's modules."""
-    states = {name: {"shapes": _shapes(module)} for name, module in modules_of(net).items()}
+    states = {name: {"shapes": _shapes(module)} for name, module in net._averaged_modules().items()}
     return shapes({"modules": states})
 
 
 def _shapes(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
     return {n: None if is_lazy(p) else tuple(p.shape) for n, p in module.named_parameters()}
-
-
-def modules_of(net: Any) -> dict[str, nn.Module]:
-    """Modules and criteria of a net, by name."""
-    named = {name: getattr(net, f"{name}_") for name in (*net._modules, *net._criteria)}
-    return {name: module for name, module in named.items() if isinstance(module, nn.Module)}
 
 
 def _optimizers(net: Any) -> dict[str, Any]:

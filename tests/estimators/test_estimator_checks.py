@@ -28,20 +28,27 @@ first, siblings = ours[:1], ours[1:]
 of_one_label = [e for e in ours if e is not ESTIMATORS["L2RWMultilabelClassifier"]]
 
 
-# skorch makes its callbacks when they are set, and refuses numbers at once
-@pytest.mark.filterwarnings("ignore:.*Error occurred during set_params of param")
-@pytest.mark.filterwarnings("ignore:Estimator.s parameters changed after set_params raised")
-# a check weighs classes by 1000 to 0.0001, and has no use for an estimator that then complains
-@pytest.mark.filterwarnings("ignore:The clean set is fitted:sklearn.exceptions.ConvergenceWarning")
+def quiet(test: Any) -> Any:
+    """Let a test pass over warnings that a check provokes."""
+    for words in (
+        # skorch makes its callbacks when they are set, and refuses numbers at once
+        "ignore:.*Error occurred during set_params of param",
+        "ignore:Estimator.s parameters changed after set_params raised",
+        # a check weighs classes by 1000 to 0.0001, and has no use for an estimator that complains
+        "ignore:The clean set is fitted:sklearn.exceptions.ConvergenceWarning",
+    ):
+        test = pytest.mark.filterwarnings(words)(test)
+    return test
+
+
+@quiet
 @parametrize_with_checks(first, expected_failed_checks=expected_failures)  # type: ignore[untyped-decorator]
 def test_scikit_learn(estimator: Any, check: Any) -> None:
     run(estimator, check)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*Error occurred during set_params of param")
-@pytest.mark.filterwarnings("ignore:Estimator.s parameters changed after set_params raised")
-@pytest.mark.filterwarnings("ignore:The clean set is fitted:sklearn.exceptions.ConvergenceWarning")
+@quiet
 @parametrize_with_checks(siblings, expected_failed_checks=expected_failures)  # type: ignore[untyped-decorator]
 def test_scikit_learn_of_siblings(estimator: Any, check: Any) -> None:
     run(estimator, check)
