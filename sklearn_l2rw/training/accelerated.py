@@ -45,6 +45,11 @@ def device_of(net: Any) -> torch.device:
     return next((p.device for p in parameters), torch.device("cpu"))
 
 
+def layers_of(net: Any) -> list[nn.Module]:
+    """All layers of a net's modules."""
+    return [layer for name in net._modules for layer in getattr(net, f"{name}_").modules()]
+
+
 def check_accelerator(accelerator: Any) -> None:
     """Check that a step on learned weights is what the accelerator makes of it, too."""
     found = {
@@ -188,7 +193,6 @@ def clean_batch_size(net: Any, n: int, processes: Alone) -> tuple[int, tuple[int
         return asked_for or batch, (0, 1)
     of_step, of_one = (batch, batch // k) if net.accelerator.split_batches else (batch * k, batch)
     size = min(asked_for or of_step, n)
-    layers = [layer for name in net._modules for layer in getattr(net, f"{name}_").modules()]
-    normalizes = any(isinstance(layer, _BatchNorm) for layer in layers)
+    normalizes = any(isinstance(layer, _BatchNorm) for layer in layers_of(net))
     whole = size < k or (normalizes and (size <= of_one or size < 2 * k))
     return size, (0, 1) if whole else (processes.rank, k)

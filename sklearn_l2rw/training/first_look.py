@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.data import BatchSampler
 
 from ..nested import leaves, map_leaves
+from .accelerated import layers_of
 
 _OF_TORCH = (
     RuntimeError,
@@ -120,8 +121,7 @@ def check_single(net: Any, X: Any, fit_params: Any, *, last: bool) -> None:
     last : bool
         Whether it is the last batch of an epoch that has one row.
     """
-    layers = [layer for name in net._modules for layer in getattr(net, f"{name}_").modules()]
-    norms = [layer for layer in layers if isinstance(layer, _NormBase) and layer.training]
+    norms = [x for x in layers_of(net) if isinstance(x, _NormBase) and x.training]
     if not norms or not all(isinstance(x, Tensor) for x in leaves(X)):
         return
     told: str | None = None
